@@ -1,0 +1,1 @@
+"""Blind pairwise studies: battles, votes and ratings with honest uncertainty."""

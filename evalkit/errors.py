@@ -1,0 +1,76 @@
+"""The errors a user can cause or cure; anything else that is raised is a bug.
+
+* EvalkitError
+  + UnknownNameError        a model, scorer, suite or study that does not exist
+  + SuiteError              a prompt suite that cannot be read or is wrong
+  + RunError                a run folder that cannot be created, opened or resumed
+  + ImageError              a picture that is missing, corrupt or unreadable
+  + WeightsError            a checkpoint that is missing, wrong, gated or incomplete
+  + SpecError               a model specification that makes no sense
+  + MissingPackageError     an optional package that is not installed
+  + VotesError              votes that cannot be read or are wrong
+  + StoreError              a database that cannot be opened, or refuses a change
+  + StudyError              a study that is wrong, empty or closed
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EvalkitError(Exception):
+    """State the fact, the offending value and the next step, in one message for the user."""
+
+
+class UnknownNameError(EvalkitError):
+    """Name something that does not exist, with the nearest name that does."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        listing = ", ".join(names) or "none"
+        super().__init__(f"Unknown {kind} {name!r}.{hint} Known: {listing}.")
+
+
+class SuiteError(EvalkitError):
+    """A prompt suite that cannot be read or is wrong."""
+
+
+class RunError(EvalkitError):
+    """A run folder that cannot be created, opened or resumed."""
+
+
+class ImageError(EvalkitError):
+    """A picture that is missing, corrupt or unreadable."""
+
+
+class WeightsError(EvalkitError):
+    """A checkpoint that is missing, wrong, gated or incomplete."""
+
+
+class SpecError(EvalkitError):
+    """A model specification that makes no sense."""
+
+
+class VotesError(EvalkitError):
+    """Votes that cannot be read or are wrong."""
+
+
+class StoreError(EvalkitError):
+    """A database that cannot be opened, or refuses a change."""
+
+
+class StudyError(EvalkitError):
+    """A study that is wrong, empty or closed."""
+
+
+class MissingPackageError(EvalkitError):
+    """An optional package that is not installed, with the command that installs it."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed. "
+            f"Install it with: pip install 'evalkit[{extra}]'"
+        )

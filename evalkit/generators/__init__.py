@@ -1,0 +1,44 @@
+"""What every generator of pictures offers. The adapters are loaded by name, through the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from evalkit.records import ModelSpec, Prompt
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One drawn picture (RGB), or the reason why there is none."""
+
+    image: Image.Image | None
+    seconds: float | None = None
+    peak_memory_mb: float | None = None
+    error: str | None = None
+
+
+class Generator(Protocol):
+    """Draw prompts with one model.
+
+    ``Generator(spec)`` is cheap; ``load`` brings the weights in. The picture of (prompt, seed) is
+    the same alone, in a batch, and in any order.
+    """
+
+    spec: ModelSpec
+
+    def load(self) -> None:
+        """Bring the weights into memory; raise WeightsError or SpecError when that cannot work."""
+        ...
+
+    def draw(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Picture]:
+        """Draw ``prompts[i]`` from ``seeds[i]``: one picture each, in order, failures included."""
+        ...
+
+    def realised(self) -> dict[str, Any]:
+        """Say what was really run, as JSON: timesteps or sigmas, evaluations, weights' digest."""
+        ...

@@ -1,0 +1,122 @@
+"""Find a checkpoint: a folder or file on disk, what the package carries, or the hub."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from evalkit.errors import MissingPackageError, UnknownNameError, WeightsError
+from evalkit.records import WeightsInfo
+
+MINIATURE = "miniature"
+MINIATURE_ROOT = Path(__file__).parent / "miniature" / "weights"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_IGNORED = (".git", ".cache", "README.md", "training.json", "curve.png")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A checkpoint that is on disk, and how to name it."""
+
+    path: Path
+    info: WeightsInfo
+
+
+def resolve(
+    weights: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    files: Sequence[str] | None = None,
+) -> Weights:
+    """Return the local copy of ``weights``, fetched from the hub if it is a hub id.
+
+    ``files`` limits what is fetched from the hub (glob patterns). A revision ``sha256:...`` is a
+    demand on a local folder's content, as recorded by an earlier run.
+    """
+    text = os.fspath(weights)
+    path = _local(text)
+    if path is None:
+        path, revision = _fetch(text, revision, files)
+        return Weights(path, WeightsInfo(id=text, revision=revision, digest=content_digest(path)))
+    found = content_digest(path)
+    if revision and revision.startswith("sha256:") and revision != found:
+        raise WeightsError(
+            f"The weights at {path} have digest {found}, but {revision} was asked for. "
+            "Restore the old files, or drop the revision and start a new run."
+        )
+    name = text if text.startswith(f"{MINIATURE}/") else path.name
+    return Weights(path, WeightsInfo(id=name, digest=found))
+
+
+def _local(text: str) -> Path | None:
+    if text.startswith(f"{MINIATURE}/"):
+        path = MINIATURE_ROOT / text.removeprefix(f"{MINIATURE}/")
+        if not path.is_dir():
+            known = [f"{MINIATURE}/{p.name}" for p in MINIATURE_ROOT.glob("*") if p.is_dir()]
+            raise UnknownNameError("miniature checkpoint", text, known)
+        return path
+    path = Path(text).expanduser()
+    if path.exists():
+        return path.resolve()
+    if path.is_absolute() or text.startswith((".", "~")) or not _HUB_ID.fullmatch(text):
+        raise WeightsError(
+            f"No file or folder at {text!r}, and it is not a hub id (owner/name). "
+            "Check the path, or give the hub's name of the checkpoint."
+        )
+    return None
+
+
+def _fetch(
+    hub_id: str, revision: str | None, files: Sequence[str] | None
+) -> tuple[Path, str | None]:
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
+    except ImportError:
+        raise MissingPackageError("huggingface-hub", "models", f"Fetching {hub_id}") from None
+    try:
+        path = Path(snapshot_download(hub_id, revision=revision, allow_patterns=files))
+    except GatedRepoError as error:
+        raise WeightsError(
+            f"{hub_id} is gated. Accept its terms on its hub page, then set HF_TOKEN, "
+            "or give the path of a local copy."
+        ) from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(
+            f"{hub_id} is not on this machine and could not be fetched ({reason}). "
+            "Give the path of a local copy, or check the network and HF_HUB_OFFLINE."
+        ) from error
+    return path, path.name
+
+
+def content_digest(path: Path) -> str:
+    """Return ``sha256:...`` over the names and contents of a checkpoint's files."""
+    files = tuple((str(p.relative_to(path)), p) for p in _files(path)) if path.is_dir() else ()
+    return _digest(files or ((path.name, path),), _stamp([p for _, p in files] or [path]))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(p.startswith(".") for p in path.relative_to(folder).parts)
+        if path.is_file() and not hidden and path.name not in _IGNORED:
+            yield path
+
+
+def _stamp(files: Sequence[Path]) -> tuple[tuple[int, int], ...]:
+    return tuple((s.st_size, s.st_mtime_ns) for s in (p.stat() for p in files))
+
+
+@lru_cache(maxsize=64)
+def _digest(files: tuple[tuple[str, Path], ...], stamp: tuple[tuple[int, int], ...]) -> str:
+    """Hash the files; ``stamp`` (sizes and times) keeps the cache from serving changed files."""
+    total = hashlib.sha256()
+    for name, path in files:
+        with path.open("rb") as stream:
+            total.update(f"{name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+    return f"sha256:{total.hexdigest()}"
