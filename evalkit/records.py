@@ -60,7 +60,7 @@ class Prompt(Record):
 
 
 class ModelSpec(Record):
-    """Everything that decides what a model draws, and nothing that does not (batch size, device)."""
+    """All that decides what a model draws, and nothing that does not (batch size, device)."""
 
     name: str = Field(min_length=1)
     generator: str

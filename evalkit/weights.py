@@ -113,8 +113,8 @@ def _stamp(files: Sequence[Path]) -> tuple[tuple[int, int], ...]:
 
 
 @lru_cache(maxsize=64)
-def _digest(files: tuple[tuple[str, Path], ...], stamp: tuple[tuple[int, int], ...]) -> str:
-    """Hash the files; ``stamp`` (sizes and times) keeps the cache from serving changed files."""
+def _digest(files: tuple[tuple[str, Path], ...], _stamp: tuple[tuple[int, int], ...]) -> str:
+    """Hash the files; their sizes and times keep the cache from answering for changed files."""
     total = hashlib.sha256()
     for name, path in files:
         with path.open("rb") as stream:

@@ -1,0 +1,327 @@
+"""Suites of prompts: read, check, sample as GenEval does, and export."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from evalkit.errors import SuiteError, UnknownNameError
+from evalkit.records import Clause, Prompt, Requirements, digest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+GENEVAL_SEED = 43
+GENEVAL_SAMPLES = 100
+"""Draws per task; GenEval removes duplicates afterwards, which leaves 553 prompts."""
+
+# COCO's order; GenEval respells three: computer mouse, tv remote, computer keyboard.
+CLASSES: tuple[str, ...] = tuple(
+    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,"
+    "stop sign,parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,"
+    "backpack,umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,"
+    "baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,"
+    "banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,"
+    "potted plant,bed,dining table,toilet,tv,laptop,computer mouse,tv remote,computer keyboard,"
+    "cell phone,microwave,oven,toaster,sink,refrigerator,book,clock,vase,scissors,teddy bear,"
+    "hair drier,toothbrush".split(",")
+)
+COLORS: tuple[str, ...] = tuple(
+    "red orange yellow green blue purple pink brown black white".split()
+)
+POSITIONS: tuple[str, ...] = ("left of", "right of", "above", "below")
+NUMBER_WORDS: tuple[str, ...] = tuple(
+    "zero one two three four five six seven eight nine ten".split()
+)
+TASKS: tuple[str, ...] = (
+    "single_object",
+    "two_object",
+    "counting",
+    "colors",
+    "position",
+    "color_attr",
+)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A checked list of prompts with unique ids."""
+
+    name: str
+    prompts: tuple[Prompt, ...]
+
+    @property
+    def digest(self) -> str:
+        """Digest of the prompts' content, whatever file they came from."""
+        return digest([p.model_dump(mode="json", by_alias=True) for p in self.prompts])
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def by_id(self) -> dict[str, Prompt]:
+        """Map each prompt's id to the prompt."""
+        return {p.id: p for p in self.prompts}
+
+
+def article(words: str) -> str:
+    """Put GenEval's article before a noun phrase: "an" before a vowel letter, else "a"."""
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
+def plural(noun: str) -> str:
+    """Form GenEval's plural, ungrammatical at times ("knifes", "sheeps") but part of the suite."""
+    return noun + ("es" if noun.endswith("s") else "s")
+
+
+def caption(requirements: Requirements) -> str:
+    """Write the sentence that GenEval's template gives for these requirements."""
+    first, *others = (_noun_phrase(c) for c in requirements.include)
+    if requirements.tag == "position" and requirements.include[-1].position:
+        # The object that is placed comes last among the clauses and first in the sentence.
+        return f"a photo of {others[-1]} {requirements.include[-1].position[0]} {first}"
+    return "a photo of " + " and ".join([first, *others])
+
+
+def _noun_phrase(clause: Clause) -> str:
+    if clause.count > 1:
+        return f"{NUMBER_WORDS[clause.count]} {plural(clause.class_name)}"
+    return article(f"{clause.color} {clause.class_name}" if clause.color else clause.class_name)
+
+
+def sample(
+    classes: Sequence[str] = CLASSES, *, count: int = GENEVAL_SAMPLES, seed: int = GENEVAL_SEED
+) -> list[tuple[str, Requirements]]:
+    """Draw prompts of the six GenEval tasks, in GenEval's order and from its random stream.
+
+    With the defaults these are the official 553 prompts (djghosh13/geneval, arXiv 2310.11513
+    §3.1): one PCG64 stream, ``count`` draws per task, the first of equal samples kept.
+    """
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    drawn = [r for task in TASKS for r in _SAMPLERS[task](classes, count, rng)]
+    unique = dict.fromkeys(drawn)  # equal samples are equal keys; the first one's place is kept
+    return [(caption(r), r) for r in unique]
+
+
+def _clause(name: str, count: int = 1, **more: Any) -> Clause:
+    return Clause.model_validate({"class": name, "count": count, **more})
+
+
+def _without_person(
+    classes: Sequence[str], rng: np.random.Generator, size: int | None = None
+) -> Any:
+    """Draw class indices; where there is a person, GenEval never colours one."""
+    if "person" not in classes:
+        return rng.choice(len(classes), size=size, replace=False)
+    shift = classes.index("person") + 1
+    return (rng.choice(len(classes) - 1, size=size, replace=False) + shift) % len(classes)
+
+
+def _single(
+    classes: Sequence[str], _count: int, rng: np.random.Generator
+) -> Iterator[Requirements]:
+    for i in rng.choice(len(classes), size=len(classes), replace=False):
+        yield Requirements(tag="single_object", include=(_clause(classes[i]),))
+
+
+def _two(classes: Sequence[str], count: int, rng: np.random.Generator) -> Iterator[Requirements]:
+    for _ in range(count):
+        a, b = rng.choice(len(classes), size=2, replace=False)
+        yield Requirements(tag="two_object", include=(_clause(classes[a]), _clause(classes[b])))
+
+
+def _counting(
+    classes: Sequence[str], count: int, rng: np.random.Generator
+) -> Iterator[Requirements]:
+    for _ in range(count):
+        name = classes[rng.choice(len(classes))]
+        k = int(rng.integers(2, 4, endpoint=True))
+        yield Requirements(
+            tag="counting", include=(_clause(name, k),), exclude=(_clause(name, k + 1),)
+        )
+
+
+def _colors(classes: Sequence[str], count: int, rng: np.random.Generator) -> Iterator[Requirements]:
+    for _ in range(count):
+        name = classes[_without_person(classes, rng)]
+        color = COLORS[rng.choice(len(COLORS))]
+        yield Requirements(tag="colors", include=(_clause(name, color=color),))
+
+
+def _position(
+    classes: Sequence[str], count: int, rng: np.random.Generator
+) -> Iterator[Requirements]:
+    for _ in range(count):
+        a, b = rng.choice(len(classes), size=2, replace=False)
+        relation = POSITIONS[rng.choice(len(POSITIONS))]
+        placed = _clause(classes[a], position=(relation, 0))
+        yield Requirements(tag="position", include=(_clause(classes[b]), placed))
+
+
+def _color_attr(
+    classes: Sequence[str], count: int, rng: np.random.Generator
+) -> Iterator[Requirements]:
+    for _ in range(count):
+        a, b = _without_person(classes, rng, 2)
+        x, y = rng.choice(len(COLORS), size=2, replace=False)
+        clauses = _clause(classes[a], color=COLORS[x]), _clause(classes[b], color=COLORS[y])
+        yield Requirements(tag="color_attr", include=clauses)
+
+
+_SAMPLERS: Mapping[str, Callable[..., Iterator[Requirements]]] = {
+    "single_object": _single,
+    "two_object": _two,
+    "counting": _counting,
+    "colors": _colors,
+    "position": _position,
+    "color_attr": _color_attr,
+}
+
+
+def folder() -> Path:
+    """Return where the suites lie: in the installed package, or beside it in a checkout."""
+    installed = Path(__file__).parent / "_prompts"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "prompts"
+
+
+def names() -> list[str]:
+    """Return the names of the suites that the package carries."""
+    return sorted(p.stem for p in folder().glob("*.jsonl"))
+
+
+def load(suite: str | Path) -> Suite:
+    """Read and check a suite: one of the package's by name, or a .jsonl or .txt file of yours.
+
+    A JSONL line is either our own prompt (``id``, ``text``, optional ``category`` and
+    ``requirements``) or a line of GenEval's ``evaluation_metadata.jsonl``; a .txt file has one
+    prompt a line. Ids default to the line's index in five digits, as in GenEval's folders.
+    """
+    path = Path(suite)
+    if path.suffix not in (".jsonl", ".txt"):
+        path = folder() / f"{suite}.jsonl"
+        if not path.is_file():
+            raise UnknownNameError("suite", str(suite), names())
+    return Suite(path.stem, tuple(_checked(path, list(_read(path)))))
+
+
+def _read(path: Path) -> Iterator[tuple[int, Prompt]]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise SuiteError(f"There is no suite at {path}. Check the path.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SuiteError(f"The suite {path} cannot be read: {error}. Save it as UTF-8.") from error
+    index = 0
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield number, _parse(path, number, line, f"{index:05d}")
+            index += 1
+
+
+def _parse(path: Path, number: int, line: str, default_id: str) -> Prompt:
+    where = f"{path}, line {number}"
+    if path.suffix == ".txt":
+        return Prompt(id=default_id, suite=path.stem, text=line.strip())
+    try:
+        data = json.loads(line)
+        if not isinstance(data, dict):
+            raise SuiteError(f"{where}: expected a JSON object, found {line[:80]!r}.")
+        if "include" in data:
+            data = {"text": data.get("prompt"), "category": data.get("tag"), "requirements": data}
+            data["requirements"] = Requirements.parse(data["requirements"])
+        return Prompt.model_validate({"id": default_id, **data, "suite": path.stem})
+    except json.JSONDecodeError as error:
+        raise SuiteError(f"{where}: not JSON ({error.msg}): {line[:80]!r}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(p) for p in first["loc"]) or "line"
+        raise SuiteError(
+            f"{where}: {field}: {first['msg']}, found {first['input']!r}. Mend the line."
+        ) from error
+
+
+def _checked(path: Path, numbered: Sequence[tuple[int, Prompt]]) -> Iterator[Prompt]:
+    if not numbered:
+        raise SuiteError(f"The suite {path} has no prompts. Add a line per prompt.")
+    seen: dict[str, int] = {}
+    for number, prompt in numbered:
+        where = f"{path}, line {number}"
+        if not prompt.text.strip():
+            raise SuiteError(f"{where}: the text of prompt {prompt.id!r} is empty.")
+        if prompt.id in seen:
+            raise SuiteError(
+                f"{where}: id {prompt.id!r} is already used in line {seen[prompt.id]}. "
+                "Give every prompt an id of its own."
+            )
+        seen[prompt.id] = number
+        if prompt.requirements:
+            _check_requirements(where, prompt.requirements)
+        yield prompt
+
+
+def _check_requirements(where: str, requirements: Requirements) -> None:
+    if not requirements.include:
+        raise SuiteError(f"{where}: the requirements include nothing. Add an include clause.")
+    for index, clause in enumerate((*requirements.include, *requirements.exclude)):
+        try:
+            _check_clause(clause, index)
+        except UnknownNameError as error:
+            raise SuiteError(f"{where}: {error}") from None
+
+
+def _check_clause(clause: Clause, index: int) -> None:
+    if clause.class_name not in CLASSES:
+        raise UnknownNameError("class", clause.class_name, CLASSES)
+    if clause.color is not None and clause.color not in COLORS:
+        raise UnknownNameError("colour", clause.color, COLORS)
+    if clause.position is not None:
+        relation, target = clause.position
+        if relation not in POSITIONS:
+            raise UnknownNameError("relation", relation, POSITIONS)
+        if not 0 <= target < index:
+            known = [str(i) for i in range(index)]
+            raise UnknownNameError("clause to be placed against", str(target), known)
+
+
+def to_geneval(suite: Suite) -> Iterator[str]:
+    """Yield the lines of GenEval's ``evaluation_metadata.jsonl`` for a suite, to the byte."""
+    for prompt in suite.prompts:
+        if prompt.requirements is None:
+            raise SuiteError(
+                f"Prompt {prompt.id!r} of suite {suite.name!r} has no GenEval requirements. "
+                "Export it with --format jsonl."
+            )
+        line = prompt.requirements.model_dump(mode="json", by_alias=True, exclude_none=True)
+        if not line["exclude"]:
+            del line["exclude"]
+        yield json.dumps({**line, "prompt": prompt.text})
+
+
+def to_jsonl(suite: Suite) -> Iterator[str]:
+    """Yield the lines of our own format."""
+    for prompt in suite.prompts:
+        line = prompt.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"suite"})
+        yield json.dumps(line, ensure_ascii=False)
+
+
+def categories(suite: Suite) -> dict[str, int]:
+    """Count the prompts of each category, in order of appearance."""
+    return dict(Counter(p.category for p in suite.prompts))
+
+
+def make(name: str, samples: Sequence[tuple[str, Requirements]]) -> Suite:
+    """Make a suite of sampled requirements."""
+    return Suite(
+        name,
+        tuple(
+            Prompt(id=f"{i:05d}", suite=name, text=text, category=r.tag, requirements=r)
+            for i, (text, r) in enumerate(samples)
+        ),
+    )
