@@ -1,0 +1,288 @@
+"""The folder of one run: the only module that knows its layout.
+
+::
+
+    <run>/manifest.json             written whole; "started", then "complete"
+          suite.jsonl               the prompts, so that a run explains itself
+          generations.jsonl         append-only; a torn last line is dropped on resume
+          truths.jsonl              what a drawing world knows of its pictures' faults, if it does
+          scores/<scorer>@<version>.jsonl, .card.json
+
+Pictures lie in ``images/`` beside ``runs/`` when the run's parent folder is called ``runs``, so
+that runs share them; else inside the run.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from evalkit.errors import RunError
+from evalkit.images import ImageStore
+from evalkit.prompts import Suite, load, to_jsonl
+from evalkit.records import (
+    SCHEMA_VERSION,
+    Generation,
+    Manifest,
+    ModelSpec,
+    Record,
+    Score,
+    ScorerCard,
+)
+
+R = TypeVar("R", bound=Record)
+
+
+class Run:
+    """One run on disk. Reading needs nothing; every change needs the lock (``with run.lock()``)."""
+
+    def __init__(self, path: Path, manifest: Manifest, suite: Suite) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.suite = suite
+        shared = path.resolve().parent
+        self.images = ImageStore(
+            shared.parent / "images" if shared.name == "runs" else path / "images"
+        )
+
+    @classmethod
+    def create(cls, path: Path, manifest: Manifest, suite: Suite) -> Run:
+        """Make a new run folder; refuse one that already holds something."""
+        if path.exists() and (not path.is_dir() or any(p.name != ".lock" for p in path.iterdir())):
+            raise RunError(f"{path} already holds something that is not a run. Name a new folder.")
+        with _disk(path):
+            path.mkdir(parents=True, exist_ok=True)
+            # The manifest comes last: a folder without one was never a run.
+            _write_whole(path / "suite.jsonl", "\n".join(to_jsonl(suite)) + "\n")
+        run = cls(path, manifest, suite)
+        run._save(manifest)
+        return run
+
+    @classmethod
+    def exists(cls, path: Path) -> bool:
+        """Say whether there is a run at this path."""
+        return (path / "manifest.json").is_file()
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Open a run; refuse a missing, newer or damaged one in words."""
+        if not cls.exists(path):
+            raise RunError(
+                f"There is no run at {path}. Make one with: evalkit generate --run {path}"
+            )
+        manifest = _read_manifest(path / "manifest.json")
+        suite = Suite(manifest.suite, load(path / "suite.jsonl").prompts)
+        suite = Suite(
+            manifest.suite,
+            tuple(p.model_copy(update={"suite": manifest.suite}) for p in suite.prompts),
+        )
+        if suite.digest != manifest.suite_digest:
+            raise RunError(
+                f"{path / 'suite.jsonl'} does not match the manifest's digest: it was changed "
+                "after the run began. Restore it, or start a new run."
+            )
+        return cls(path, manifest, suite)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run against other writers; a second process is refused, not queued."""
+        with (self.path / ".lock").open("a") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(
+                    f"Another process is writing to {self.path}. Wait for it, or end it first."
+                ) from None
+            yield
+
+    def generations(self) -> list[Generation]:
+        """Return every generation; where one was made again, the last row counts."""
+        rows = _read(self.path / "generations.jsonl", Generation)
+        return list({g.id: g for g in rows}.values())
+
+    def add(self, generations: Sequence[Generation]) -> None:
+        """Append generations whose pictures are already in the store."""
+        if self.manifest.status == "complete":
+            raise RunError(f"The run {self.path} is complete. Extend it before adding to it.")
+        self._append("generations.jsonl", generations)
+
+    def truths(self) -> dict[str, tuple[str, ...]]:
+        """Map generation ids to the faults that their generator put in on purpose."""
+        rows = _read_json(self.path / "truths.jsonl")
+        return {row["generation_id"]: tuple(row["faults"]) for row in rows}
+
+    def add_truths(self, truths: dict[str, tuple[str, ...]]) -> None:
+        """Record what a generator knows of its own pictures."""
+        lines = (json.dumps({"generation_id": k, "faults": v}) for k, v in truths.items())
+        _append(self.path / "truths.jsonl", lines)
+
+    def cards(self) -> list[ScorerCard]:
+        """Return the cards of the scorers that have scored this run, by name."""
+        paths = sorted((self.path / "scores").glob("*.card.json"))
+        return [_read_record(p, ScorerCard) for p in paths]
+
+    def scores(self, card: ScorerCard) -> list[Score]:
+        """Return one scorer's scores; where one was made again, the last row counts."""
+        rows = _read(self.path / "scores" / f"{card.key}.jsonl", Score)
+        return list({s.generation_id: s for s in rows}.values())
+
+    def add_scores(self, card: ScorerCard, scores: Sequence[Score]) -> None:
+        """Append scores; refuse those of other weights than the card in the folder names."""
+        path = self.path / "scores" / f"{card.key}.card.json"
+        with _disk(path):
+            if not path.exists():
+                path.parent.mkdir(exist_ok=True)
+                _write_whole(path, card.model_dump_json(indent=2) + "\n")
+        if (kept := _read_record(path, ScorerCard)) != card:
+            raise RunError(
+                f"{card.key} has already scored {self.path} with {_maker(kept)}; now it would use "
+                f"{_maker(card)}. Use the same weights, or move {path.stem} and its scores away."
+            )
+        self._append(f"scores/{card.key}.jsonl", scores)
+
+    def extend(self, models: Sequence[ModelSpec], seeds: Sequence[int]) -> None:
+        """Add models and seeds to the plan and open the run for their generations."""
+        known = {m.name: m for m in self.manifest.models}
+        for model in models:
+            other = known.setdefault(model.name, model)
+            if other.fingerprint != model.fingerprint:
+                raise RunError(
+                    f"The run {self.path} already has a model {model.name!r} with other settings. "
+                    "Give the new one another name, or start a new run."
+                )
+        every_seed = tuple(sorted({*self.manifest.seeds, *seeds}))
+        self._update(models=tuple(known.values()), seeds=every_seed, status="started")
+
+    def note_realised(self, model: str, realised: dict[str, Any]) -> None:
+        """Record what a generator found when it ran."""
+        self._update(realised={**self.manifest.realised, model: realised})
+
+    def seal(self) -> None:
+        """Mark every planned generation as done."""
+        self._update(status="complete")
+
+    def _update(self, **changes: Any) -> None:
+        manifest = self.manifest.model_copy(update=changes)
+        if manifest != self.manifest:
+            self._save(manifest)
+
+    def _save(self, manifest: Manifest) -> None:
+        with _disk(self.path):
+            text = manifest.model_dump_json(indent=2) + "\n"
+            _write_whole(self.path / "manifest.json", text)
+        self.manifest = manifest
+
+    def _append(self, name: str, records: Iterable[Record]) -> None:
+        _append(self.path / name, (r.model_dump_json() for r in records))
+
+
+def _maker(card: ScorerCard) -> str:
+    return " and ".join(f"{w.id} ({w.revision or w.digest})" for w in card.weights) or "no weights"
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{path} could not be written: {error.strerror or error}. Nothing recorded so far is "
+            "lost; mend the cause and run the same command again."
+        ) from error
+
+
+def _write_whole(path: Path, text: str) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except OSError:
+        with suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+def _append(path: Path, lines: Iterable[str]) -> None:
+    """Append whole lines after cutting off a torn one; a kill in between tears only the last."""
+    text = "".join(f"{line}\n" for line in lines).encode()
+    if not text:
+        return
+    with _disk(path), path.open("a+b") as stream:
+        _cut_torn_line(stream)
+        stream.write(text)
+        stream.flush()
+
+
+def _cut_torn_line(stream: Any) -> None:
+    size = stream.seek(0, os.SEEK_END)
+    if size == 0:
+        return
+    stream.seek(-1, os.SEEK_END)
+    if stream.read(1) == b"\n":
+        return
+    stream.seek(0)
+    stream.truncate(stream.read().rfind(b"\n") + 1)
+    stream.seek(0, os.SEEK_END)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the whole lines of a file with their numbers; a torn last line is not one."""
+    if path.exists():
+        *whole, _torn = path.read_bytes().split(b"\n")
+        yield from enumerate(whole, 1)
+
+
+def _read(path: Path, record: type[R]) -> Iterator[R]:
+    for number, line in _lines(path):
+        try:
+            yield record.model_validate_json(line)
+        except ValidationError as error:
+            raise _damaged(path, number, line, error.errors()[0]["msg"]) from error
+
+
+def _read_json(path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in _lines(path):
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            raise _damaged(path, number, line, str(error)) from error
+
+
+def _damaged(path: Path, number: int, line: bytes, why: str) -> RunError:
+    shown = line[:80].decode(errors="replace")
+    return RunError(
+        f"{path}, line {number} is damaged ({why}): {shown!r}. Delete the line; what it recorded "
+        "is done again by the same command."
+    )
+
+
+def _read_record(path: Path, record: type[R]) -> R:
+    try:
+        return record.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {error}. Restore it from a copy.") from error
+    found = data.get("schema_version") if isinstance(data, dict) else None
+    if found != SCHEMA_VERSION:
+        raise RunError(
+            f"{path} has schema version {found!r}; this program reads {SCHEMA_VERSION}. "
+            "Use the evalkit that made it: pip install 'evalkit==...' as named in its packages."
+        )
+    return _read_record(path, Manifest)
