@@ -1,4 +1,4 @@
-"""The nouns of a study of people's preferences: frozen, validated, and without any input or output."""
+"""The nouns of a study of preferences: frozen, validated, and without any input or output."""
 
 from __future__ import annotations
 
