@@ -1,0 +1,76 @@
+"""Turn pictures into the arrays that networks read, through Pillow, as torchvision's transforms do.
+
+Resizing decoded tensors instead of Pillow pictures moves ImageReward by up to two per cent, so
+nothing here touches torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+_DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_LONGEST = 256
+"""Aspect ratio beyond which only the part that will be kept is resized, to bound the memory."""
+
+
+def unusable(image: Image.Image) -> str | None:
+    """Say why a picture cannot be scored, or None; decodes it if that has not happened yet."""
+    if min(image.size) < 1:
+        return f"The picture has no pixels (size {image.width}x{image.height})."
+    if image.mode in _DEEP_MODES:
+        return (
+            f"The picture's mode is {image.mode!r}; 8 bits a channel are needed, and converting "
+            "would clip it to white. Save it as 8-bit RGB."
+        )
+    try:
+        image.load()
+    except (OSError, ValueError, SyntaxError) as error:
+        return f"The picture cannot be decoded: {error}."
+    return None
+
+
+def square(image: Image.Image, size: int) -> Image.Image:
+    """Resize the shortest side to ``size`` (bicubic) and keep the centre: RGB, size x size.
+
+    Equal to torchvision's ``Resize(size, BICUBIC)``, ``CenterCrop(size)``, ``convert("RGB")`` to
+    the byte, rounding and order included, for pictures of up to 1:256; a more extreme picture is
+    resized only where it is kept, equal but for rounding.
+    """
+    width, height = image.size
+    short, long = sorted((width, height))
+    if long > _LONGEST * short:
+        return _middle(image, size).convert("RGB")
+    longer = int(size * long / short)
+    target = (size, longer) if width <= height else (longer, size)
+    resized = image if target == image.size else image.resize(target, Image.Resampling.BICUBIC)
+    left, top = (round((side - size) / 2.0) for side in target)
+    return resized.crop((left, top, left + size, top + size)).convert("RGB")
+
+
+def _middle(image: Image.Image, size: int) -> Image.Image:
+    width, height = image.size
+    short = min(width, height)
+    left, top = (width - short) / 2, (height - short) / 2
+    box = (left, top, left + short, top + short)
+    return image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+
+
+def normalised(
+    image: Image.Image,
+    mean: Sequence[float] = CLIP_MEAN,
+    std: Sequence[float] = CLIP_STD,
+) -> NDArray[np.float32]:
+    """Return an RGB picture as float32 (3, height, width), scaled to [0, 1], then standardised."""
+    pixels = np.asarray(image, dtype=np.float32) / np.float32(255)
+    shift, scale = np.asarray(mean, np.float32), np.asarray(std, np.float32)
+    return np.ascontiguousarray(((pixels - shift) / scale).transpose(2, 0, 1))
