@@ -59,26 +59,13 @@ class ImageStore:
         if found != digest:
             raise ImageError(
                 f"The picture {path} is corrupt: its content has sha256 {found[:12]}... . "
-                "Run the same generate command again to restore it."
+                "Delete it, then run the same generate command again to restore it."
             )
         return data
 
     def open(self, digest: str) -> Image.Image:
         """Return a picture in RGB, fully decoded and checked against its digest."""
         return decode(self.read(digest), str(self.path(digest)))
-
-    def holds(self, digest: str) -> bool:
-        """Say whether the picture is there and undamaged."""
-        try:
-            self.read(digest)
-        except ImageError:
-            return False
-        return True
-
-    def discard_damaged(self, digest: str) -> None:
-        """Remove a file whose content no longer matches its name, so that it can be made again."""
-        if not self.holds(digest):
-            self.path(digest).unlink(missing_ok=True)
 
 
 def decode(data: bytes, name: str) -> Image.Image:

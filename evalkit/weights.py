@@ -53,6 +53,11 @@ def resolve(
     return Weights(path, WeightsInfo(id=name, digest=found))
 
 
+def is_local(weights: str) -> bool:
+    """Say whether this names something on this machine rather than on the hub."""
+    return _local(weights) is not None
+
+
 def _local(text: str) -> Path | None:
     if text.startswith(f"{MINIATURE}/"):
         path = MINIATURE_ROOT / text.removeprefix(f"{MINIATURE}/")

@@ -1,0 +1,228 @@
+"""The stage that draws: every (model, prompt, seed) that has no generation yet."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from evalkit import registry, weights
+from evalkit.engine import Engine
+from evalkit.errors import RunError, SpecError
+from evalkit.generators import Generator, Picture
+from evalkit.prompts import Suite
+from evalkit.records import Generation, Manifest, ModelSpec, Prompt
+from evalkit.runs import Run
+
+PACKAGES = ("evalkit", "torch", "diffusers", "transformers", "open-clip-torch", "numpy", "pillow")
+BATCH = 8
+
+Progress = Callable[[int], None]
+"""Told how many more pieces are done."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture to draw."""
+
+    id: str
+    prompt: Prompt
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is left to do, by model."""
+
+    items: dict[str, list[Item]]
+    done: int
+
+    @property
+    def left(self) -> int:
+        """How many pictures are still to be drawn."""
+        return sum(len(items) for items in self.items.values())
+
+
+def resolved(spec: ModelSpec) -> ModelSpec:
+    """Name a local checkpoint by its content, so that a moved or retrained one is recognised."""
+    if spec.weights is None or not weights.is_local(spec.weights):
+        return spec
+    found = weights.resolve(spec.weights, revision=spec.revision)
+    return spec.model_copy(update={"revision": found.info.digest})
+
+
+def open_or_create(
+    path: Path, suite: Suite, specs: Sequence[ModelSpec], seeds: Sequence[int]
+) -> Run:
+    """Make the run, or open it and add to its plan; the suite must be the same."""
+    _check(specs, seeds)
+    if not Run.exists(path):
+        return Run.create(path, _manifest(path, suite, specs, seeds), suite)
+    run = Run.open(path)
+    if run.suite.digest != suite.digest:
+        raise RunError(
+            f"The run {path} draws suite {run.suite.name!r} ({len(run.suite)} prompts), not this "
+            f"{suite.name!r} ({len(suite)} prompts). Name another run folder."
+        )
+    with run.lock():
+        run.extend(specs, seeds)
+    return run
+
+
+def _check(specs: Sequence[ModelSpec], seeds: Sequence[int]) -> None:
+    if not specs:
+        raise SpecError("No model was named. Give at least one: --model NAME.")
+    if not seeds:
+        raise SpecError("No seed was named. Give at least one: --seeds 1.")
+    names: dict[str, str] = {}
+    for spec in specs:
+        if (other := names.setdefault(spec.fingerprint, spec.name)) != spec.name:
+            raise SpecError(
+                f"{other!r} and {spec.name!r} are the same model under two names. Drop one."
+            )
+
+
+def plan(run: Run, *, limit: int | None = None, retry_failures: bool = False) -> Plan:
+    """List what has no generation yet, or whose picture is gone or damaged, in a fixed order."""
+    made = {g.id: g for g in run.generations()}
+    prompts = run.suite.prompts[:limit]
+    items: dict[str, list[Item]] = {}
+    done = 0
+    for spec in run.manifest.models:
+        items[spec.name] = []
+        for prompt in prompts:
+            for seed in run.manifest.seeds:
+                item = Item(Generation.id_for(spec, prompt, seed), prompt, seed)
+                if _is_done(run, made.get(item.id), retry_failures):
+                    done += 1
+                else:
+                    items[spec.name].append(item)
+    return Plan(items, done)
+
+
+def _is_done(run: Run, made: Generation | None, retry_failures: bool) -> bool:
+    if made is None:
+        return False
+    if made.image is None:
+        return not retry_failures
+    return run.images.path(made.image).is_file()
+
+
+def generate(
+    run: Run,
+    engine: Engine,
+    *,
+    limit: int | None = None,
+    batch: int = BATCH,
+    retry_failures: bool = False,
+    progress: Progress = lambda _: None,
+) -> list[Generation]:
+    """Draw what the plan lacks and seal the run; a kill at any moment loses a batch at most."""
+    made: list[Generation] = []
+    with run.lock():
+        todo = plan(run, limit=limit, retry_failures=retry_failures)
+        run.extend((), ())
+        for spec in run.manifest.models:
+            for generations in _draw_model(run, engine, spec, todo.items[spec.name], batch):
+                made += generations
+                progress(len(generations))
+        if not plan(run).left:
+            run.seal()
+    return made
+
+
+def _draw_model(
+    run: Run, engine: Engine, spec: ModelSpec, items: Sequence[Item], batch: int
+) -> Iterator[list[Generation]]:
+    pieces = [items[at : at + batch] for at in range(0, len(items), batch)]
+    for piece, (pictures, realised, truths) in engine.map(partial(_worker, spec), pieces):
+        generations = [_record(run, spec, i, p) for i, p in zip(piece, pictures, strict=True)]
+        run.note_realised(spec.name, realised)
+        run.add_truths(truths)
+        run.add(generations)
+        yield generations
+
+
+def _worker(spec: ModelSpec) -> Callable[[Sequence[Item]], Any]:
+    generator = registry.generator(spec)
+    generator.load()
+    return partial(_draw, generator)
+
+
+def _draw(
+    generator: Generator, items: Sequence[Item]
+) -> tuple[list[Picture], dict[str, Any], dict[str, tuple[str, ...]]]:
+    pictures = generator.draw([i.prompt for i in items], [i.seed for i in items])
+    truth = getattr(generator, "truth", None)
+    truths = {i.id: truth(i.prompt, i.seed) for i in items} if truth else {}
+    return pictures, generator.realised(), truths
+
+
+def _record(run: Run, spec: ModelSpec, item: Item, picture: Picture) -> Generation:
+    image = None if picture.image is None else run.images.put(picture.image)
+    return Generation(
+        id=item.id,
+        prompt_id=item.prompt.id,
+        model=spec.name,
+        seed=item.seed,
+        image=image,
+        seconds=picture.seconds,
+        peak_memory_mb=picture.peak_memory_mb,
+        error=picture.error,
+    )
+
+
+def _manifest(
+    path: Path, suite: Suite, specs: Sequence[ModelSpec], seeds: Sequence[int]
+) -> Manifest:
+    return Manifest(
+        run_id=path.resolve().name,
+        status="started",
+        suite=suite.name,
+        suite_digest=suite.digest,
+        models=tuple(specs),
+        seeds=tuple(seeds),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        code_revision=_code_revision(),
+        packages=_packages(),
+        device=_device(),
+    )
+
+
+def _packages() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _device() -> dict[str, Any]:
+    """Name the machine without importing torch unless it is there."""
+    device: dict[str, Any] = {"machine": platform.machine(), "system": platform.system()}
+    try:
+        import torch
+    except ImportError:
+        return device
+    device["threads"] = torch.get_num_threads()
+    device["accelerator"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return device
+
+
+def _code_revision() -> str:
+    """Return the checkout's commit, or the installed version where there is no checkout."""
+    here = Path(__file__).parent
+    git = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        found = subprocess.run(git, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return f"evalkit {version('evalkit')}"
+    return found.stdout.strip()

@@ -1,0 +1,91 @@
+"""The stage that judges: every (generation, scorer) that has no score yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from evalkit.engine import Engine
+from evalkit.errors import ImageError
+from evalkit.images import ImageStore
+from evalkit.records import Generation, Prompt, Score, ScorerCard
+from evalkit.runs import Run
+from evalkit.scorers import Scorer, Verdict
+
+BATCH = 16
+
+Progress = Callable[[int], None]
+"""Told how many more pieces are done."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture to judge."""
+
+    generation: Generation
+    prompt: Prompt
+
+
+def plan(run: Run, card: ScorerCard) -> list[Item]:
+    """List the run's generations that this scorer and version has not judged."""
+    scored = {s.generation_id for s in run.scores(card)}
+    prompts = run.suite.by_id()
+    return [Item(g, prompts[g.prompt_id]) for g in run.generations() if g.id not in scored]
+
+
+def score(
+    run: Run,
+    scorer: Scorer,
+    engine: Engine,
+    *,
+    batch: int = BATCH,
+    progress: Progress = lambda _: None,
+) -> list[Score]:
+    """Judge what the scorer has not judged; what cannot be judged gets a reason, not a stop."""
+    made: list[Score] = []
+    card = scorer.card
+    with run.lock():
+        todo = plan(run, card)
+        pieces = [todo[at : at + batch] for at in range(0, len(todo), batch)]
+        for _, verdicts in engine.map(lambda: _worker(scorer, run.images), pieces):
+            scores = [_record(card, i, v) for i, v in verdicts]
+            run.add_scores(card, scores)
+            made += scores
+            progress(len(scores))
+    return made
+
+
+def _worker(
+    scorer: Scorer, images: ImageStore
+) -> Callable[[Sequence[Item]], list[tuple[Item, Verdict]]]:
+    scorer.load()
+    return lambda items: list(_judge(scorer, images, items))
+
+
+def _judge(
+    scorer: Scorer, images: ImageStore, items: Sequence[Item]
+) -> Iterator[tuple[Item, Verdict]]:
+    readable = []
+    for item in items:
+        try:
+            if item.generation.image is None:
+                yield item, Verdict(None, reason=f"no picture: {item.generation.error}")
+            else:
+                readable.append((item, images.open(item.generation.image)))
+        except ImageError as error:
+            yield item, Verdict(None, reason=str(error))
+    if readable:
+        prompts, pictures = [i.prompt for i, _ in readable], [p for _, p in readable]
+        verdicts = scorer.score(prompts, pictures)
+        yield from zip([i for i, _ in readable], verdicts, strict=True)
+
+
+def _record(card: ScorerCard, item: Item, verdict: Verdict) -> Score:
+    return Score(
+        generation_id=item.generation.id,
+        scorer=card.name,
+        version=card.version,
+        value=verdict.value,
+        reason=verdict.reason,
+        detail=dict(verdict.detail),
+    )
