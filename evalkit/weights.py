@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from evalkit.errors import MissingPackageError, UnknownNameError, WeightsError
-from evalkit.records import WeightsInfo
+from evalkit.records import WeightsInfo, digest
 
 MINIATURE = "miniature"
 MINIATURE_ROOT = Path(__file__).parent / "miniature" / "weights"
@@ -56,6 +56,27 @@ def resolve(
 def is_local(weights: str) -> bool:
     """Say whether this names something on this machine rather than on the hub."""
     return _local(weights) is not None
+
+
+def expand(weights: str | os.PathLike[str], miniature: str) -> str:
+    """Return ``weights`` as text; ``"miniature"`` alone means that folder of the package's."""
+    text = os.fspath(weights)
+    return f"{MINIATURE}/{miniature}" if text == MINIATURE else text
+
+
+def suffix(info: WeightsInfo, official: str) -> str:
+    """Return what a scorer's name must end with, so that different weights never share a name.
+
+    Nothing for the official weights: by hub id, or a local copy in a folder (or file) of the same
+    name; ``-miniature`` for the package's own; else a dash and eight digits of the content's
+    digest, or of the hub id's where the content is not on this machine.
+    """
+    local = () if "/" in info.id else (info.id, Path(info.id).stem)
+    if info.id == official or official.rpartition("/")[2] in local:
+        return ""
+    if info.id.startswith(f"{MINIATURE}/"):
+        return f"-{MINIATURE}"
+    return "-" + (info.digest or digest(info.id)).removeprefix("sha256:")[:8]
 
 
 def _local(text: str) -> Path | None:

@@ -44,7 +44,7 @@ class Scorer(Protocol):
     def score(
         self, prompts: Sequence[Prompt | str], images: Sequence[Image.Image]
     ) -> list[Verdict]:
-        """Judge ``images[i]`` against ``prompts[i]``: one verdict each, in order; load if need be."""
+        """Judge ``images[i]`` against ``prompts[i]``: one verdict each, in order. Loads."""
         ...
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from math import isqrt
 from typing import Any, cast
 
@@ -117,9 +117,7 @@ class _Head(nn.Module):
     def __init__(self, width: int, widths: tuple[int, ...]) -> None:
         super().__init__()
         sizes = (width, *widths)
-        first, second, third, *rest = (
-            nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)
-        )
+        first, second, third, *rest = (nn.Linear(a, b) for a, b in pairwise(sizes))
         dropped = [first, nn.Dropout(0.2), second, nn.Dropout(0.2), third, nn.Dropout(0.1)]
         self.layers = nn.Sequential(*dropped, *rest)
 
