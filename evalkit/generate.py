@@ -88,22 +88,49 @@ def _check(specs: Sequence[ModelSpec], seeds: Sequence[int]) -> None:
             )
 
 
-def plan(run: Run, *, limit: int | None = None, retry_failures: bool = False) -> Plan:
-    """List what has no generation yet, or whose picture is gone or damaged, in a fixed order."""
+def plan(
+    run: Run,
+    models: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    *,
+    limit: int | None = None,
+    retry_failures: bool = False,
+) -> Plan:
+    """List what has no generation yet, or whose picture is gone, in a fixed order."""
     made = {g.id: g for g in run.generations()}
+    specs = [m for m in run.manifest.models if models is None or m.name in models]
     prompts = run.suite.prompts[:limit]
     items: dict[str, list[Item]] = {}
     done = 0
-    for spec in run.manifest.models:
-        items[spec.name] = []
-        for prompt in prompts:
-            for seed in run.manifest.seeds:
-                item = Item(Generation.id_for(spec, prompt, seed), prompt, seed)
-                if _is_done(run, made.get(item.id), retry_failures):
-                    done += 1
-                else:
-                    items[spec.name].append(item)
+    for spec in specs:
+        every = _items(spec, prompts, run.manifest.seeds if seeds is None else seeds)
+        left = [i for i in every if not _is_done(run, made.get(i.id), retry_failures)]
+        done += len(every) - len(left)
+        items[spec.name] = left
     return Plan(items, done)
+
+
+def preview(
+    path: Path,
+    suite: Suite,
+    specs: Sequence[ModelSpec],
+    seeds: Sequence[int],
+    *,
+    limit: int | None = None,
+) -> dict[str, tuple[int, int]]:
+    """Count what a command would draw and what is done already, by model; touch nothing."""
+    _check(specs, seeds)
+    made = {g.id for g in Run.open(path).generations()} if Run.exists(path) else set()
+    counts = {}
+    for spec in specs:
+        items = _items(spec, suite.prompts[:limit], seeds)
+        done = sum(i.id in made for i in items)
+        counts[spec.name] = (len(items) - done, done)
+    return counts
+
+
+def _items(spec: ModelSpec, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Item]:
+    return [Item(Generation.id_for(spec, p, s), p, s) for p in prompts for s in seeds]
 
 
 def _is_done(run: Run, made: Generation | None, retry_failures: bool) -> bool:
@@ -117,19 +144,25 @@ def _is_done(run: Run, made: Generation | None, retry_failures: bool) -> bool:
 def generate(
     run: Run,
     engine: Engine,
+    models: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
     *,
     limit: int | None = None,
     batch: int = BATCH,
     retry_failures: bool = False,
     progress: Progress = lambda _: None,
 ) -> list[Generation]:
-    """Draw what the plan lacks and seal the run; a kill at any moment loses a batch at most."""
+    """Draw what these models and seeds lack; a kill at any moment loses a batch at most.
+
+    None means all of the run's. The run is sealed when nothing of its whole plan is left.
+    """
     made: list[Generation] = []
     with run.lock():
-        todo = plan(run, limit=limit, retry_failures=retry_failures)
-        run.extend((), ())
+        todo = plan(run, models, seeds, limit=limit, retry_failures=retry_failures)
+        if todo.left:
+            run.reopen()
         for spec in run.manifest.models:
-            for generations in _draw_model(run, engine, spec, todo.items[spec.name], batch):
+            for generations in _draw_model(run, engine, spec, todo.items.get(spec.name, []), batch):
                 made += generations
                 progress(len(generations))
         if not plan(run).left:

@@ -311,6 +311,11 @@ def to_jsonl(suite: Suite) -> Iterator[str]:
         yield json.dumps(line, ensure_ascii=False)
 
 
+def to_text(suite: Suite) -> Iterator[str]:
+    """Yield the prompts' texts alone."""
+    yield from (p.text for p in suite.prompts)
+
+
 def categories(suite: Suite) -> dict[str, int]:
     """Count the prompts of each category, in order of appearance."""
     return dict(Counter(p.category for p in suite.prompts))

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from evalkit.errors import RunError
+from evalkit.errors import ImageError, RunError
 from evalkit.images import ImageStore
 from evalkit.prompts import Suite, load, to_jsonl
 from evalkit.records import (
@@ -148,8 +148,17 @@ class Run:
             )
         self._append(f"scores/{card.key}.jsonl", scores)
 
+    def damaged(self) -> Iterator[str]:
+        """Read every picture and say what is wrong with those that are missing or changed."""
+        for generation in self.generations():
+            try:
+                if generation.image is not None:
+                    self.images.open(generation.image)
+            except ImageError as error:
+                yield f"{generation.model}, prompt {generation.prompt_id}: {error}"
+
     def extend(self, models: Sequence[ModelSpec], seeds: Sequence[int]) -> None:
-        """Add models and seeds to the plan and open the run for their generations."""
+        """Add models and seeds to the plan; a complete run that grows is open again."""
         known = {m.name: m for m in self.manifest.models}
         for model in models:
             other = known.setdefault(model.name, model)
@@ -159,7 +168,14 @@ class Run:
                     "Give the new one another name, or start a new run."
                 )
         every_seed = tuple(sorted({*self.manifest.seeds, *seeds}))
-        self._update(models=tuple(known.values()), seeds=every_seed, status="started")
+        if (models_now := tuple(known.values())) != self.manifest.models:
+            self._update(models=models_now, status="started")
+        if every_seed != self.manifest.seeds:
+            self._update(seeds=every_seed, status="started")
+
+    def reopen(self) -> None:
+        """Allow generations again, because some of the plan are missing."""
+        self._update(status="started")
 
     def note_realised(self, model: str, realised: dict[str, Any]) -> None:
         """Record what a generator found when it ran."""

@@ -1,0 +1,399 @@
+"""The ``evalkit`` command: thin, so that every rule is in the module it belongs to."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from evalkit.errors import EvalkitError, SpecError
+
+app = typer.Typer(
+    help="Draw prompts with text-to-image models, score the pictures, and report what is known.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+prompts_app = typer.Typer(help="Suites of prompts.", no_args_is_help=True)
+models_app = typer.Typer(help="The catalogue of models.", no_args_is_help=True)
+scorers_app = typer.Typer(help="The scorers.", no_args_is_help=True)
+app.add_typer(prompts_app, name="prompts")
+app.add_typer(models_app, name="models")
+app.add_typer(scorers_app, name="scorers")
+
+RunFolder = Annotated[Path, typer.Option("--run", help="The run's folder.")]
+SuiteName = Annotated[
+    str, typer.Option("--suite", help="A suite's name, or a .jsonl or .txt file.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")]
+
+
+def main() -> None:
+    """Run the command; a user's error is a sentence, a bug keeps its traceback."""
+    try:
+        app()
+    except EvalkitError as error:
+        print(f"evalkit: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except KeyboardInterrupt:
+        print("evalkit: stopped. The same command goes on where it was.", file=sys.stderr)
+        sys.exit(130)
+
+
+@contextmanager
+def _bar(total: int, label: str, quiet: bool) -> Iterator[Any]:
+    from tqdm import tqdm
+
+    disable = True if quiet else None  # None: shown on a terminal only
+    with tqdm(total=total, desc=label, unit="img", file=sys.stderr, disable=disable) as bar:
+        yield bar.update
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+@prompts_app.command("list")
+def prompts_list(as_json: AsJson = False) -> None:
+    """List the suites that the package carries."""
+    from evalkit import prompts
+
+    suites = [prompts.load(name) for name in prompts.names()]
+    if as_json:
+        _print_json([_suite_facts(s) for s in suites])
+        return
+    for suite in suites:
+        shares = ", ".join(f"{n} {c}" for c, n in prompts.categories(suite).items())
+        print(f"{suite.name:<12} {len(suite):>4} prompts: {shares}")
+
+
+def _suite_facts(suite: Any) -> dict[str, Any]:
+    from evalkit import prompts
+
+    return {
+        "name": suite.name,
+        "prompts": len(suite),
+        "digest": suite.digest,
+        "categories": prompts.categories(suite),
+    }
+
+
+@prompts_app.command("show")
+def prompts_show(suite: str, as_json: AsJson = False) -> None:
+    """Show a suite's prompts."""
+    from evalkit import prompts
+
+    found = prompts.load(suite)
+    if as_json:
+        _print_json({**_suite_facts(found), "texts": {p.id: p.text for p in found.prompts}})
+        return
+    for prompt in found.prompts:
+        print(f"{prompt.id}  {prompt.category:<14} {prompt.text}")
+
+
+@prompts_app.command("export")
+def prompts_export(
+    suite: str,
+    form: Annotated[
+        str, typer.Option("--format", help="jsonl, geneval (its metadata lines), or txt.")
+    ] = "jsonl",
+) -> None:
+    """Print a suite; GenEval's own suite comes out byte for byte."""
+    from evalkit import prompts
+    from evalkit.errors import UnknownNameError
+
+    forms = {
+        "jsonl": prompts.to_jsonl,
+        "geneval": prompts.to_geneval,
+        "txt": prompts.to_text,
+    }
+    if form not in forms:
+        raise UnknownNameError("format", form, forms)
+    sys.stdout.writelines(f"{line}\n" for line in forms[form](prompts.load(suite)))
+
+
+@models_app.command("list")
+def models_list(as_json: AsJson = False) -> None:
+    """List the catalogue of models."""
+    from evalkit import catalogue
+
+    entries = catalogue.entries()
+    if as_json:
+        _print_json({name: e.model_dump(mode="json") for name, e in entries.items()})
+        return
+    for name, entry in entries.items():
+        steps = f"{entry.steps} step{'s' if entry.steps != 1 else ''}" if entry.steps else ""
+        print(f"{name:<28} {entry.generator:<10} {steps:<9} {entry.title}")
+
+
+@models_app.command("show")
+def models_show(name: str) -> None:
+    """Show one model's recipe and where it is from."""
+    from evalkit import catalogue
+
+    _print_json(catalogue.entry(name).model_dump(mode="json", exclude_none=True))
+
+
+@scorers_app.command("list")
+def scorers_list(as_json: AsJson = False) -> None:
+    """List the scorers, without importing any."""
+    from evalkit import registry
+
+    known = registry.names("scorer")
+    if as_json:
+        _print_json(known)
+        return
+    for name, where in known.items():
+        print(f"{name:<16} {where}")
+
+
+@app.command()
+def generate(
+    run: RunFolder,
+    suite: SuiteName,
+    model: Annotated[
+        list[str], typer.Option("--model", help="A catalogue name or a pipeline folder; repeat it.")
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="Pictures a prompt: seeds 0 to N-1.")] = 4,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N prompts.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 8,
+    engine: Annotated[str, typer.Option(help="Where the work runs: local.")] = "local",
+    catalogue_file: Annotated[
+        Path | None, typer.Option("--catalogue", help="A catalogue of your own, in TOML.")
+    ] = None,
+    retry_failures: Annotated[bool, typer.Option(help="Draw failed pictures again.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Say what would be drawn, and draw nothing.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw a suite with one or more models; the same command again goes on where it was."""
+    from evalkit import catalogue, prompts
+    from evalkit import generate as stage
+
+    known = catalogue.entries(catalogue_file) if catalogue_file else None
+    specs = [stage.resolved(catalogue.spec(name, known)) for name in model]
+    chosen, wanted = prompts.load(suite), range(seeds)
+    if dry_run:
+        _show_plan(stage.preview(run, chosen, specs, wanted, limit=limit), as_json)
+        return
+    found = stage.open_or_create(run, chosen, specs, wanted)
+    names = [spec.name for spec in specs]
+    todo = stage.plan(found, names, wanted, limit=limit, retry_failures=retry_failures)
+    with _bar(todo.left, "draw", quiet) as progress:
+        made = stage.generate(
+            found,
+            _engine(engine),
+            names,
+            wanted,
+            limit=limit,
+            batch=batch,
+            retry_failures=retry_failures,
+            progress=progress,
+        )
+    failed = sum(g.image is None for g in made)
+    facts = {"drawn": len(made), "failed": failed, "already_done": todo.done, "run": str(run)}
+    if as_json:
+        _print_json(facts)
+    _say(f"{len(made)} drawn, {failed} failed, {todo.done} already done: {run}")
+
+
+def _engine(name: str) -> Any:
+    from evalkit import engine
+    from evalkit.errors import UnknownNameError
+
+    engines = {"local": engine.Local}
+    if name not in engines:
+        raise UnknownNameError("engine", name, engines)
+    return engines[name]()
+
+
+def _show_plan(left: dict[str, tuple[int, int]], as_json: bool) -> None:
+    if as_json:
+        _print_json({m: {"to_draw": n, "done": d} for m, (n, d) in left.items()})
+        return
+    for name, (todo, done) in left.items():
+        print(f"{name:<28} {todo:>7} to draw, {done:>7} done")
+    print(f"{'total':<28} {sum(n for n, _ in left.values()):>7} to draw")
+
+
+@app.command("import")
+def import_pictures(
+    run: RunFolder,
+    suite: SuiteName,
+    model: Annotated[str, typer.Option(help="What to call the model that made them.")],
+    images: Annotated[Path, typer.Option(help="GenEval's folder layout, or a CSV.")],
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Take in pictures made elsewhere, as if drawn here."""
+    from evalkit import generate as stage
+    from evalkit import prompts
+    from evalkit.generators import folder
+
+    chosen = prompts.load(suite)
+    matched = folder.match(images, chosen.prompts)
+    for line in matched.complaints():
+        _say(line)
+    spec = stage.resolved(folder.spec(model, images))
+    seeds = matched.seeds()
+    found = stage.open_or_create(run, chosen, [spec], seeds)
+    todo = stage.plan(found, [model], seeds)
+    with _bar(todo.left, "import", quiet) as progress:
+        made = stage.generate(found, _engine("local"), [model], seeds, progress=progress)
+    failed = sum(g.image is None for g in made)
+    if as_json:
+        _print_json({"imported": len(made) - failed, "missing": failed, "run": str(run)})
+    _say(f"{len(made) - failed} pictures imported, {failed} missing or unreadable: {run}")
+
+
+@app.command()
+def score(
+    run: RunFolder,
+    scorer: Annotated[
+        list[str],
+        typer.Option(
+            "--scorer", help="NAME, or NAME=WEIGHTS (a folder, a hub id, or miniature); repeat it."
+        ),
+    ],
+    detections: Annotated[
+        Path | None, typer.Option(help="Detections made elsewhere, for geneval.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 16,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a run's pictures; what is scored already is not scored again."""
+    from evalkit import score as stage
+    from evalkit.runs import Run
+
+    found = Run.open(run)
+    scorers = [_scorer(text, detections) for text in scorer]
+    facts = []
+    for made in scorers:
+        todo = stage.plan(found, made.card)
+        with _bar(len(todo), made.card.name, quiet) as progress:
+            scores = stage.score(found, made, _engine("local"), batch=batch, progress=progress)
+        missing = sum(s.value is None for s in scores)
+        facts.append({"scorer": made.card.key, "scored": len(scores), "without_value": missing})
+        _say(f"{made.card.key}: {len(scores)} scored, {missing} without a value")
+    if as_json:
+        _print_json(facts)
+
+
+def _scorer(text: str, detections: Path | None) -> Any:
+    from evalkit import registry
+
+    name, _, weights = text.partition("=")
+    if detections and name == "geneval":
+        return registry.scorer(name, weights or None, detections=detections)
+    return registry.scorer(name, weights or None)
+
+
+@app.command()
+def compare(
+    run: RunFolder,
+    models: Annotated[tuple[str, str], typer.Option(help="Two models of the run.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare two models on the same prompts and seeds."""
+    from dataclasses import asdict
+
+    from evalkit import summary
+    from evalkit.errors import UnknownNameError
+    from evalkit.runs import Run
+
+    found = Run.open(run)
+    known = [m.name for m in found.manifest.models]
+    for name in models:
+        if name not in known:
+            raise UnknownNameError("model of this run", name, known)
+    generations, prompts = found.generations(), found.suite.by_id()
+    results = [
+        summary.compare(card, prompts, generations, found.scores(card), *models)
+        for card in found.cards()
+    ]
+    if as_json:
+        _print_json([asdict(r) for r in results])
+        return
+    _show_comparisons(results)
+
+
+def _show_comparisons(results: Sequence[Any]) -> None:
+    if not results:
+        raise EvalkitError("This run has no scores yet. Score it first: evalkit score --run ...")
+    for r in results:
+        d = r.difference
+        if d.value is None:
+            print(f"{r.scorer}: nothing to compare ({d.scored} of {d.total} pairs scored)")
+            continue
+        interval = f"[{d.low:+.3f}, {d.high:+.3f}]" if d.low is not None else "(no interval)"
+        print(
+            f"{r.scorer}: {r.a} - {r.b} = {d.value:+.3f} {interval}, p = {r.p_value:.4f}; "
+            f"better on {r.better} prompts, worse on {r.worse}, equal on {r.equal}; "
+            f"{d.scored} of {d.total} pairs"
+        )
+
+
+@app.command()
+def report(
+    run: RunFolder,
+    out: Annotated[Path | None, typer.Option(help="The report's folder.")] = None,
+    title: Annotated[str | None, typer.Option(help="The page's title.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the leaderboard of a run as HTML, Markdown, CSV and JSON."""
+    from evalkit import pages
+    from evalkit import report as stage
+    from evalkit.runs import Run
+
+    found = Run.open(run)
+    paths = pages.write(stage.build(found, title=title), out or run / "report")
+    if as_json:
+        _print_json({form: str(path) for form, path in paths.items()})
+    else:
+        print(paths["html"])
+
+
+@app.command()
+def validate(
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="Load this model's weights; repeat it.")
+    ] = None,
+    run: Annotated[Path | None, typer.Option("--run", help="Check this run's files.")] = None,
+) -> None:
+    """Check the suites and the catalogue; with options, a model's weights or a run's pictures."""
+    from evalkit import catalogue, prompts, registry
+    from evalkit.runs import Run
+
+    for name in prompts.names():
+        print(f"suite {name}: {len(prompts.load(name))} prompts")
+    print(f"catalogue: {len(catalogue.entries())} models")
+    for name in model or []:
+        registry.generator(catalogue.spec(name)).load()
+        print(f"model {name}: loads")
+    if run:
+        damaged = list(Run.open(run).damaged())
+        for line in damaged:
+            print(line)
+        if damaged:
+            raise SpecError(f"{len(damaged)} pictures of {run} are missing or damaged.")
+        print(f"run {run}: every picture is there and undamaged")
+
+
+if __name__ == "__main__":
+    main()
