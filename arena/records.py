@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from evalkit.records import Record
 
-Criterion = Literal["overall", "quality", "alignment"]
+Criterion = Annotated[str, Field(min_length=1, max_length=20)]
+"""What is judged: overall, quality or alignment, or a word of the study's own."""
 
 
 class Outcome(StrEnum):
@@ -70,6 +71,14 @@ class Entry(Record):
     image: str | None = None
 
 
+class Rater(Record):
+    """Somebody who answers: a person behind a cookie, a name in imported votes, a simulation."""
+
+    id: int
+    label: str = Field(min_length=1)
+    """The public name, in exports; it says nothing of the person and opens nothing."""
+
+
 class Battle(Record):
     """Two pictures put before one rater by the server, in sides that the server drew."""
 
@@ -79,15 +88,15 @@ class Battle(Record):
     prompt_id: str
     left: Entry
     right: Entry
-    rater: str | None
-    """The rater's public label; None where imported votes name nobody."""
+    rater: Rater | None
+    """None where imported votes name nobody."""
     ordinal: int
     """How many battles the rater had been given before this one in this study."""
     opened_at: str
     draw_probability: float | None = Field(default=None, gt=0, le=1)
     """Chance of this pair in these sides, given the battles before it; None when imported."""
-    token: str
-    """Opaque and single-use: the only name of a battle that a browser ever learns."""
+    token: str | None
+    """Opaque and single-use: the only name of a battle that a browser learns. None: imported."""
     redo_of: int | None = None
     """The battle whose answer was undone to ask this one again."""
 
@@ -102,6 +111,16 @@ class Vote(Record):
     """From both pictures being visible to the answer, never more than the battle was open."""
     simulated: bool = False
     """True where a program answered; such votes are marked wherever they are counted."""
+
+
+class Progress(Record):
+    """How far a rater has come in a study."""
+
+    done: int
+    total: int
+    """The quota, or the number of pairs there are where nobody set one."""
+    closed: bool = False
+    """Whether the study takes no more answers."""
 
 
 class Rating(Record):

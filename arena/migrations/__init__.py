@@ -1,0 +1,1 @@
+"""How a database of each release becomes one of the next."""

@@ -1,0 +1,360 @@
+"""The facts of studies, in and out of the database: no rules here, and nothing derived is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from arena import database
+from arena.records import Battle, Entry, Rater, Study, Vote
+from evalkit.errors import ImageError, StoreError, UnknownNameError
+from evalkit.images import ImageStore
+
+import sqlalchemy as sa  # isort: skip - after arena.database, which says what to install
+from arena.tables import battle, entry, event, rater, study, vote  # isort: skip
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, RowMapping
+
+
+class Shown(NamedTuple):
+    """One battle as the sampling sees it."""
+
+    id: int
+    left_id: int
+    right_id: int
+
+
+class Event(NamedTuple):
+    """Something that happened in a study and is no vote."""
+
+    kind: str
+    at: str
+    detail: dict[str, Any]
+
+
+class VoteRow(NamedTuple):
+    """One vote that stands, in the words of votes.csv."""
+
+    left: str
+    right: str
+    winner: str
+    rater: str | None
+    prompt: str
+    criterion: str
+    seconds: float | None
+    simulated: bool
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601 with microseconds, so that text sorts as time."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def key_digest(key: str) -> str:
+    """Return what the database keeps of a rater's secret."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class Store:
+    """A database of studies: every change is one transaction, durable when it returns."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, name: str, *, create: bool = False, durable: bool = True) -> Store:
+        """Open a database by path or URL; see :func:`arena.database.connect`."""
+        return cls(database.connect(name, create=create, durable=durable))
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of a database that is a file; paths to pictures are relative to it."""
+        return database.folder(self._engine.url)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Facts]:
+        """Look at one consistent state."""
+        with _in_words(), self._engine.connect() as connection, connection.begin():
+            yield Facts(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[Facts]:
+        """Change the database: all of the block, or nothing if it raises."""
+        with _in_words(), database.writing(self._engine) as connection:
+            yield Facts(connection)
+
+    def images(self, of: Study) -> ImageStore:
+        """Return the image store of a study; raise ImageError when it is no longer there."""
+        if of.images is None:
+            raise ImageError(
+                f"The study {of.name!r} has votes but no pictures. Load them with: arena load "
+                f"--study {of.name} --run DIR"
+            )
+        root = (self.folder or Path()) / of.images
+        if not root.is_dir():
+            raise ImageError(
+                f"The pictures of study {of.name!r} should be in {root}, which does not exist. "
+                "Move the folder back, or run the same arena load again with its new place."
+            )
+        return ImageStore(root)
+
+    def place(self, images: ImageStore) -> str:
+        """Return how a study should name an image store: relative to the database if it can."""
+        root = images.root.resolve()
+        if self.folder is None:
+            return str(root)
+        return os.path.relpath(root, self.folder)
+
+
+class Facts:
+    """The queries of one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    # Studies and entries
+
+    def study(self, name: str, *, lock: bool = False) -> tuple[int, Study]:
+        """Return a study and its key; ``lock`` makes others who lock it wait."""
+        query = sa.select(study).where(study.c.name == name)
+        row = self._one(query.with_for_update() if lock else query)
+        if row is None:
+            raise UnknownNameError("study", name, self.studies())
+        return row["id"], Study.model_validate({k: v for k, v in row.items() if k != "id"})
+
+    def studies(self) -> list[str]:
+        """Return the names of all studies."""
+        return list(self._connection.scalars(sa.select(study.c.name).order_by(study.c.name)))
+
+    def add_study(self, new: Study) -> int:
+        """Record a new study and return its key."""
+        return self._insert(study, new.model_dump(mode="json"))
+
+    def place_study(self, study_id: int, images: str, size: tuple[int, int], suite: str) -> None:
+        """Record where a study's pictures are now and the size they are shown in."""
+        new = {"images": images, "width": size[0], "height": size[1], "suite": suite}
+        self._connection.execute(sa.update(study).where(study.c.id == study_id).values(new))
+
+    def entries(self, study_id: int) -> list[Entry]:
+        """Return a study's entries, in the order they were loaded."""
+        query = sa.select(entry).where(entry.c.study_id == study_id).order_by(entry.c.id)
+        return [_entry(row) for row in self._connection.execute(query).mappings()]
+
+    def add_entries(self, study_id: int, new: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Record entries (the fields of Entry without its id) and return their ids, in order."""
+        return self._insert_all(entry, [{**row, "study_id": study_id} for row in new])
+
+    # Raters
+
+    def rater(self, key: str) -> Rater | None:
+        """Find the rater behind a secret."""
+        row = self._one(sa.select(rater).where(rater.c.key_digest == key_digest(key)))
+        return Rater(id=row["id"], label=row["label"]) if row else None
+
+    def rater_labelled(self, label: str) -> Rater | None:
+        """Find a rater by the public name."""
+        row = self._one(sa.select(rater).where(rater.c.label == label))
+        return Rater(id=row["id"], label=row["label"]) if row else None
+
+    def add_rater(self, label: str, key: str | None = None) -> Rater:
+        """Record a new rater."""
+        secret = key_digest(key) if key is not None else None
+        new = {"label": label, "key_digest": secret, "created_at": now()}
+        return Rater(id=self._insert(rater, new), label=label)
+
+    # Battles
+
+    def battle(self, token: str, *, lock: bool = False) -> Battle | None:
+        """Find a battle by the name the browser knows; ``lock`` makes others wait."""
+        if lock:
+            self._connection.execute(
+                sa.select(battle.c.id).where(battle.c.token == token).with_for_update()
+            )
+        return next(iter(self._battles(battle.c.token == token)), None)
+
+    def open_battles(self, study_id: int, of: Rater) -> list[Battle]:
+        """Return a rater's battles without an answer: the undone first, then in their order."""
+        unanswered = sa.and_(vote.c.battle_id.is_(None), ~_has_event("skip"))
+        found = self._battles(_of(study_id, of), unanswered)
+        return sorted(found, key=lambda b: -b.ordinal if b.redo_of else b.ordinal)
+
+    def last_answered(self, study_id: int, of: Rater) -> Battle | None:
+        """Return the battle that a rater answered or skipped last, of those not undone."""
+        skip = event.alias("skip")
+        answered_at = sa.func.coalesce(vote.c.cast_at, skip.c.at)
+        query = (
+            sa.select(battle.c.id)
+            .outerjoin(vote, vote.c.battle_id == battle.c.id)
+            .outerjoin(skip, sa.and_(skip.c.battle_id == battle.c.id, skip.c.kind == "skip"))
+            .where(_of(study_id, of), answered_at.is_not(None), ~_has_event("undo"))
+            .order_by(answered_at.desc(), battle.c.ordinal.desc())
+            .limit(1)
+        )
+        found = self._connection.scalar(query)
+        return next(iter(self._battles(battle.c.id == found)), None)
+
+    def add_battles(self, study_id: int, new: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Record that pictures were put before raters and return the battles' ids, in order."""
+        return self._insert_all(battle, [{**row, "study_id": study_id} for row in new])
+
+    def next_ordinals(self, study_id: int) -> dict[int, int]:
+        """Map each rater's id to the number of battles given in this study."""
+        query = sa.select(battle.c.rater_id, sa.func.count()).group_by(battle.c.rater_id)
+        rows = self._connection.execute(query.where(battle.c.study_id == study_id))
+        return {rater_id: count for rater_id, count in rows if rater_id is not None}
+
+    def given(self, study_id: int, to: Rater) -> list[Shown]:
+        """Return every battle that a rater was ever given."""
+        query = sa.select(battle.c.id, battle.c.left_id, battle.c.right_id)
+        return [Shown(*row) for row in self._connection.execute(query.where(_of(study_id, to)))]
+
+    def battles_after(self, study_id: int, last: int) -> list[Shown]:
+        """Return the battles drawn since one; those asked again after an undo are no new draws."""
+        query = (
+            sa.select(battle.c.id, battle.c.left_id, battle.c.right_id)
+            .where(battle.c.study_id == study_id, battle.c.id > last)
+            .where(battle.c.redo_of.is_(None))
+            .order_by(battle.c.id)
+        )
+        return [Shown(*row) for row in self._connection.execute(query)]
+
+    # Votes and events
+
+    def vote(self, battle_id: int) -> Vote | None:
+        """Return the vote on a battle, undone or not."""
+        row = self._one(sa.select(vote).where(vote.c.battle_id == battle_id))
+        return Vote.model_validate(dict(row)) if row else None
+
+    def add_vote(self, new: Vote) -> None:
+        """Record a vote; the schema refuses a second one on the same battle."""
+        self._connection.execute(sa.insert(vote), new.model_dump(mode="json"))
+
+    def add_votes(self, new: Sequence[Vote]) -> None:
+        """Record many votes at once."""
+        if new:
+            self._connection.execute(sa.insert(vote), [v.model_dump(mode="json") for v in new])
+
+    def count_votes(self, study_id: int, of: Rater) -> int:
+        """Count a rater's votes that stand."""
+        query = sa.select(sa.func.count()).select_from(vote).join(battle)
+        return self._connection.scalar(query.where(_of(study_id, of), ~_has_event("undo"))) or 0
+
+    def votes(self, study_id: int) -> Iterator[VoteRow]:
+        """Yield the votes of a study that stand, in the order of their battles."""
+        left, right = entry.alias("l"), entry.alias("r")
+        query = (
+            sa.select(left.c.model, right.c.model, vote.c.outcome, rater.c.label)
+            .add_columns(left.c.prompt_id, study.c.criterion, vote.c.seconds, vote.c.simulated)
+            .select_from(vote)
+            .join(battle, battle.c.id == vote.c.battle_id)
+            .join(study, study.c.id == battle.c.study_id)
+            .join(left, left.c.id == battle.c.left_id)
+            .join(right, right.c.id == battle.c.right_id)
+            .outerjoin(rater, rater.c.id == battle.c.rater_id)
+            .where(battle.c.study_id == study_id, ~_has_event("undo"))
+            .order_by(battle.c.id)
+        )
+        return (VoteRow(*row) for row in self._connection.execute(query))
+
+    def add_event(
+        self,
+        study_id: int,
+        kind: str,
+        *,
+        at: str,
+        of: Battle | None = None,
+        by: Rater | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record that something happened; a battle is skipped, or undone, no more than once."""
+        new = {"study_id": study_id, "kind": kind, "at": at, "detail": json.dumps(detail or {})}
+        new |= {"battle_id": of.id if of else None, "rater_id": by.id if by else None}
+        self._insert(event, new)
+
+    def events(self, study_id: int, *kinds: str) -> list[Event]:
+        """Return a study's events of these kinds, oldest first."""
+        query = sa.select(event.c.kind, event.c.at, event.c.detail).order_by(event.c.id)
+        query = query.where(event.c.study_id == study_id, event.c.kind.in_(kinds))
+        return [Event(k, at, json.loads(d)) for k, at, d in self._connection.execute(query)]
+
+    def happened(self, kind: str, of: Battle) -> bool:
+        """Say whether a battle was skipped, or undone."""
+        query = sa.select(event.c.id).where(event.c.battle_id == of.id, event.c.kind == kind)
+        return self._connection.scalar(query) is not None
+
+    # Inside
+
+    def _one(self, query: sa.Select[Any]) -> RowMapping | None:
+        return self._connection.execute(query).mappings().one_or_none()
+
+    def _insert(self, table: sa.Table, row: Mapping[str, Any]) -> int:
+        result = self._connection.execute(sa.insert(table).returning(table.c.id), dict(row))
+        return int(result.scalar_one())
+
+    def _insert_all(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        if not rows:
+            return []
+        insert = sa.insert(table).returning(table.c.id, sort_by_parameter_order=True)
+        return list(self._connection.scalars(insert, [dict(row) for row in rows]))
+
+    def _battles(self, *conditions: sa.ColumnElement[bool]) -> list[Battle]:
+        query = (
+            sa.select(battle, study.c.name, study.c.criterion, rater.c.label)
+            .join(study, study.c.id == battle.c.study_id)
+            .outerjoin(rater, rater.c.id == battle.c.rater_id)
+            .outerjoin(vote, vote.c.battle_id == battle.c.id)
+            .where(*conditions)
+            .order_by(battle.c.id)
+        )
+        rows = list(self._connection.execute(query).mappings())
+        wanted = {row[side] for row in rows for side in ("left_id", "right_id")}
+        found = self._connection.execute(sa.select(entry).where(entry.c.id.in_(wanted))).mappings()
+        entries = {row["id"]: _entry(row) for row in found}
+        return [_battle(row, entries) for row in rows]
+
+
+def _of(study_id: int, who: Rater) -> sa.ColumnElement[bool]:
+    return sa.and_(battle.c.study_id == study_id, battle.c.rater_id == who.id)
+
+
+def _has_event(kind: str) -> sa.ColumnElement[bool]:
+    return sa.exists().where(event.c.battle_id == battle.c.id, event.c.kind == kind)
+
+
+def _entry(row: RowMapping) -> Entry:
+    return Entry.model_validate({k: v for k, v in row.items() if k != "study_id"})
+
+
+def _battle(row: RowMapping, entries: Mapping[int, Entry]) -> Battle:
+    same = ("id", "criterion", "ordinal", "opened_at", "draw_probability", "token", "redo_of")
+    left, right = entries[row["left_id"]], entries[row["right_id"]]
+    who = Rater(id=row["rater_id"], label=row["label"]) if row["rater_id"] is not None else None
+    return Battle.model_validate(
+        {k: row[k] for k in same}
+        | {"study": row["name"], "prompt_id": left.prompt_id, "rater": who}
+        | {"left": left, "right": right}
+    )
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.IntegrityError as error:
+        raise StoreError(f"The database refused a change: {error.orig}.") from error
+    except sa.exc.DBAPIError as error:
+        raise StoreError(
+            f"The database could not do its work: {str(error.orig).strip()}. Nothing of this "
+            "change was kept; check the disk, the server and the permissions, and try again."
+        ) from error

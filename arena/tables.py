@@ -1,0 +1,119 @@
+"""The schema of a study's facts. A change here needs a migration beside it."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+METADATA = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+# Times are ISO 8601 in UTC as text: the same in every database, and in order when sorted.
+
+study = Table(
+    "study",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("criterion", String(20), nullable=False),
+    Column("question", Text, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("show_prompt", Boolean, nullable=False),
+    Column("reveal", Boolean, nullable=False),
+    Column("quota", Integer),
+    Column("seed", Integer, nullable=False),
+    Column("images", Text),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("suite", Text),
+    Column("created_at", String(40), nullable=False),
+)
+
+entry = Table(
+    "entry",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", ForeignKey("study.id"), nullable=False),
+    Column("generation_id", String(64)),
+    Column("model", Text, nullable=False),
+    Column("fingerprint", String(64)),
+    Column("prompt_id", Text, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("seed", Integer),
+    Column("image", String(64)),
+    UniqueConstraint("study_id", "generation_id"),
+)
+
+rater = Table(
+    "rater",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("label", Text, nullable=False, unique=True),
+    # The sha256 of the cookie: whoever reads the database cannot take a rater's place.
+    Column("key_digest", String(64), unique=True),
+    Column("created_at", String(40), nullable=False),
+)
+
+battle = Table(
+    "battle",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", ForeignKey("study.id"), nullable=False),
+    Column("left_id", ForeignKey("entry.id"), nullable=False),
+    Column("right_id", ForeignKey("entry.id"), nullable=False),
+    Column("rater_id", ForeignKey("rater.id")),
+    Column("ordinal", Integer, nullable=False),
+    Column("opened_at", String(40), nullable=False),
+    Column("draw_probability", Float),
+    Column("token", String(64), unique=True),
+    Column("redo_of", ForeignKey("battle.id"), unique=True),
+    UniqueConstraint("study_id", "rater_id", "ordinal"),
+    CheckConstraint("left_id <> right_id", name="two_pictures"),
+)
+
+vote = Table(
+    "vote",
+    METADATA,
+    # The key is the battle: a second vote on it cannot exist.
+    Column("battle_id", ForeignKey("battle.id"), primary_key=True, autoincrement=False),
+    Column("outcome", String(10), nullable=False),
+    Column("cast_at", String(40), nullable=False),
+    Column("seconds", Float),
+    Column("simulated", Boolean, nullable=False),
+    CheckConstraint("outcome IN ('left', 'right', 'tie', 'both_bad')", name="outcome"),
+)
+
+event = Table(
+    "event",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", ForeignKey("study.id"), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("battle_id", ForeignKey("battle.id")),
+    Column("rater_id", ForeignKey("rater.id")),
+    Column("at", String(40), nullable=False),
+    Column("detail", Text, nullable=False),
+    # A battle is skipped once and undone once; events of a whole study have no battle.
+    UniqueConstraint("battle_id", "kind"),
+    Index(None, "study_id", "kind"),
+)
