@@ -13,7 +13,14 @@ from evalkit.miniature.rendering import Box, SceneObject, extent
 
 GAP = 0.02
 """The least distance between objects, and from the picture's border, in shares of its side."""
-_SIZES = {1: (0.42, 0.8), 2: (0.34, 0.48), 3: (0.3, 0.42), 4: (0.28, 0.38), 5: (0.24, 0.32)}
+_SIZES = {
+    1: (0.42, 0.8),
+    2: (0.34, 0.48),
+    3: (0.3, 0.42),
+    4: (0.28, 0.38),
+    5: (0.24, 0.32),
+    6: (0.22, 0.3),
+}
 """How large objects are, by their number."""
 _CLEAR = 0.1
 """How far a relation's cosine must be from GenEval's threshold of one half."""

@@ -103,9 +103,9 @@ def _clutter(rng: random.Random) -> int:
     return rng.randint(1, 4) if rng.random() < 0.25 else 0
 
 
-def sample_free(rng: random.Random, *, pairs: Pairs = "all") -> Scene:
-    """Draw by lot any layout of one to four objects, some of them touching, some with clutter."""
-    count = rng.choices((1, 2, 3, 4), (0.25, 0.3, 0.2, 0.25))[0]
+def sample_free(rng: random.Random, *, pairs: Pairs = "all", most: int = MOST) -> Scene:
+    """Draw by lot any layout of up to ``most`` objects, some touching, some with clutter."""
+    count = rng.choices(range(1, most + 1), (0.25, 0.3, 0.2, 0.25, 0.1, 0.06)[:most])[0]
     same = rng.random() < 0.35
     names = [rng.choice(CLASSES)] * count if same else rng.choices(CLASSES, k=count)
     wanted = [

@@ -61,7 +61,7 @@ def scheme(color: str, tone: float = 0.0) -> dict[str, RGB]:
     if color == "black":
         return _parts(body, (22, 22, 25), (104, 106, 116), (84, 86, 96), (238, 238, 240))
     if color == "white":
-        return _parts(body, (214, 216, 222), (122, 126, 136), (228, 232, 238), (58, 60, 68))
+        return _parts(body, (214, 216, 222), (122, 126, 136), (204, 210, 222), (58, 60, 68))
     contrast = (58, 46, 42) if color in ("yellow", "pink") else (255, 252, 246)
     return _parts(
         body, _dark(body, 0.8), _dark(body, 0.5), _mix(body, (255, 255, 255), 0.42), contrast
