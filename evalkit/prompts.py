@@ -104,6 +104,11 @@ def sample(
     """
     import numpy as np
 
+    if len(set(classes) - {"person"}) < 2 or len(set(classes)) != len(classes):
+        raise SuiteError(
+            f"Cannot sample from the classes {list(classes)}: two-object prompts need at least two "
+            "different classes besides person, each named once."
+        )
     rng = np.random.default_rng(seed)
     drawn = [r for task in TASKS for r in _SAMPLERS[task](classes, count, rng)]
     unique = dict.fromkeys(drawn)  # equal samples are equal keys; the first one's place is kept

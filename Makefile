@@ -1,0 +1,50 @@
+# make demo   the whole platform on the miniature world, from prompts to the leaderboard page
+# make test   every test; make lint: formatting, types and the layers; make arena: vote on the demo's pictures
+.PHONY: demo test lint arena setup clean
+.DEFAULT_GOAL := demo
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+RUN := results/runs/demo
+DATABASE := results/demo.sqlite
+REPORT := results/leaderboards/demo
+MODELS := sketch-exact sketch-faulty-15 sketch-faulty-40 sketch-blurred
+
+export HF_HUB_OFFLINE ?= 1
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev
+	touch $@
+
+demo: $(READY)
+	$(BIN)/evalkit generate --run $(RUN) --suite miniature --seeds 2 $(MODELS:%=--model %)
+	$(BIN)/evalkit score --run $(RUN) --scorer geneval=miniature --scorer image-reward=miniature --scorer clip-score=miniature
+	$(BIN)/arena load --database $(DATABASE) --study demo --run $(RUN)
+	$(BIN)/arena simulate --database $(DATABASE) --study demo --run $(RUN) --raters 24 --votes 1200
+	$(BIN)/arena rate --database $(DATABASE) --study demo
+	$(BIN)/arena report --database $(DATABASE) --study demo --run $(RUN) --out $(REPORT)
+	@echo
+	@echo "The leaderboard is $(REPORT)/leaderboard.html"
+	@echo "Vote yourself: make arena, then open http://127.0.0.1:7860"
+
+arena: $(READY)
+	$(BIN)/arena serve --database $(DATABASE) --study demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf results/runs results/images results/leaderboards results/demo.sqlite*

@@ -1,0 +1,30 @@
+"""Settings that every test shares."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+def needs(found: object, what: str) -> None:
+    """Skip with the reason in words; in CI a missing server or browser is a failure."""
+    if found:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have {what}, and it has not")
+    pytest.skip(f"{what} is not on this machine")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Return the path of Debian's Chromium."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    needs(found, "chromium")
+    assert found
+    return found
