@@ -6,11 +6,12 @@ nothing here touches torch.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,12 +40,13 @@ def unusable(image: Image.Image) -> str | None:
     return None
 
 
-def square(image: Image.Image, size: int) -> Image.Image:
+def square(image: Image.Image, size: int, *, halves_down: bool = False) -> Image.Image:
     """Resize the shortest side to ``size`` (bicubic) and keep the centre: RGB, size x size.
 
     Equal to torchvision's ``Resize(size, BICUBIC)``, ``CenterCrop(size)``, ``convert("RGB")`` to
     the byte, rounding and order included, for pictures of up to 1:256; a more extreme picture is
-    resized only where it is kept, equal but for rounding.
+    resized only where it is kept, equal but for rounding. Where the centre falls between two
+    pixels torchvision takes the even one and transformers the first: ``halves_down``.
     """
     width, height = image.size
     short, long = sorted((width, height))
@@ -53,7 +55,7 @@ def square(image: Image.Image, size: int) -> Image.Image:
     longer = int(size * long / short)
     target = (size, longer) if width <= height else (longer, size)
     resized = image if target == image.size else image.resize(target, Image.Resampling.BICUBIC)
-    left, top = (round((side - size) / 2.0) for side in target)
+    left, top = ((n - size) // 2 if halves_down else round((n - size) / 2) for n in target)
     return resized.crop((left, top, left + size, top + size)).convert("RGB")
 
 
@@ -63,6 +65,21 @@ def _middle(image: Image.Image, size: int) -> Image.Image:
     left, top = (width - short) / 2, (height - short) / 2
     box = (left, top, left + short, top + short)
     return image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return the picture in RGB, turned as its EXIF orientation says."""
+    return ImageOps.exif_transpose(image).convert("RGB")
+
+
+def pixel_digest(image: Image.Image) -> str:
+    """Return the sha256 of a picture's upright RGB pixels: ``"WxH\\0"``, then its rows of bytes.
+
+    Unlike the digest of a file it does not depend on how the picture was encoded.
+    """
+    rgb = upright(image)
+    head = f"{rgb.width}x{rgb.height}\0".encode()
+    return hashlib.sha256(head + rgb.tobytes()).hexdigest()
 
 
 def normalised(
