@@ -1,0 +1,322 @@
+"""Votes to ratings on the Elo scale, with honest intervals; what is not identified is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from arena import comparisons
+from arena.estimate import CENTRE, POINTS, Estimate, Method, Model, Options, estimate, separated
+from arena.identify import RATED, Identified, identify
+from arena.likelihood import Pairs, Shape, chances
+from arena.tally import BOTH_BAD, OUTCOMES, TIE, Floats, Tally, count
+from arena.uncertainty import clusters
+from evalkit.errors import EvalkitError, UnknownNameError, VotesError
+
+SCHEMA = 1
+WORDS = {
+    "davidson": "Davidson: a tie is an outcome of its own (1970)",
+    "bradley-terry": "Bradley-Terry: a tie counts as half a win for each, which pulls the ratings "
+    "together, so that 400 points are no longer odds of 10 : 1 among decisive votes",
+    "elo": "paper-style Elo: K = 1, start 1000, a tie counts as half a win for each, mean over "
+    "shuffled replays; it depends on the number of votes",
+}
+ENDLESS_TIES = (
+    "not identified: every win goes down the same order and ties never contradict it, so that "
+    "strengths and tie parameter grow together without end; one win against the order would cure "
+    "it, or rate with bradley-terry"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """Ratings of the models that the votes identify, and what they rest on."""
+
+    model: str
+    table: pd.DataFrame
+    """One row a model, best first: model, rating, low, high, rank_low, rank_high, p_best,
+    battles, wins, losses, ties, both_bad, status. Ranks are among the rated models; NaN (NA for
+    ranks) where the votes do not identify a value."""
+    cov: pd.DataFrame
+    """Covariance of the rated models' ratings, in squared Elo points, in the table's order."""
+    diagnostics: dict[str, Any]
+    freedom: float
+    """Degrees of freedom of the t tests; infinite without clusters."""
+    level: float
+    tally: Tally
+    """The votes, counted."""
+
+    def pairwise(self) -> pd.DataFrame:
+        """Test every two rated models, the better one first.
+
+        ``low, high`` and ``p`` hold for one pair, ``p_holm`` for all pairs together; NaN where the
+        votes hold no information on a difference.
+        """
+        names, values = self._rated()
+        tests = comparisons.differences(values, self.cov.to_numpy(), self.freedom)
+        reach = comparisons.quantile(self.level, self.freedom) * tests.error
+        return pd.DataFrame(
+            {
+                "first": names[tests.first],
+                "second": names[tests.second],
+                "difference": tests.difference,
+                "error": tests.error,
+                "low": tests.difference - reach,
+                "high": tests.difference + reach,
+                "statistic": tests.difference / tests.error,
+                "p": tests.p,
+                "p_holm": tests.holm,
+            }
+        )
+
+    def difference(self, first: str, second: str) -> tuple[float, float]:
+        """Return the difference of two rated models and its standard error, in Elo points."""
+        names, values = self._rated()
+        for name in (first, second):
+            if name not in names:
+                raise UnknownNameError("rated model", name, names)
+        where = [list(names).index(first), list(names).index(second)]
+        cov = self.cov.to_numpy()[np.ix_(where, where)]
+        tests = comparisons.differences(values[where], cov, self.freedom)
+        if first == second or np.isnan(tests.error[0]):
+            raise VotesError(f"The votes hold no information to tell {first!r} from {second!r}.")
+        return float(tests.difference[0]), float(tests.error[0])
+
+    def equivalent(self, first: str, second: str, margin: float) -> comparisons.Equivalence:
+        """Test whether two models differ by less than ``margin`` Elo points (TOST)."""
+        if not margin > 0:
+            raise EvalkitError(f"An equivalence margin must be above 0 Elo points, not {margin}.")
+        difference, error = self.difference(first, second)
+        alpha = 1 - self.level
+        names = (first, second)
+        return comparisons.equivalence(
+            names, difference, error, self.freedom, margin=margin, alpha=alpha
+        )
+
+    def observed(self) -> pd.DataFrame:
+        """Return how often the row's model was preferred to the column's, a tie as a half.
+
+        NaN where two models never met.
+        """
+        wins, draws = self.tally.wins(), self.tally.draws()
+        met = wins + wins.T + draws
+        return self._square(np.where(met > 0, (wins + draws / 2) / np.maximum(met, 1), np.nan))
+
+    def expected(self) -> pd.DataFrame:
+        """Return the same as the ratings have it; NaN for models that are not rated."""
+        size = len(self.tally.models)
+        rated = self.table.set_index("model")["rating"].reindex(list(self.tally.models))
+        left, right = np.nonzero(~np.eye(size, dtype=bool))
+        nu = self.diagnostics["tie_parameter"]["estimate"]
+        theta = rated.to_numpy(dtype=float) / POINTS
+        theta = np.append(theta, np.log(nu)) if nu else theta
+        chance = chances(Pairs(left, right), theta[None], Shape(size, side=False, ties=bool(nu)))
+        share = np.full((size, size), np.nan)
+        share[left, right] = chance.left[0] + chance.tie[0] / 2
+        return self._square(share)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document of ``arena rate --json``: plain values, None where missing."""
+        rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
+        return {
+            "schema": SCHEMA,
+            "model": self.model,
+            "ratings": rows,
+            "diagnostics": self.diagnostics,
+        }
+
+    def to_json(self) -> str:
+        """Return ``to_dict`` as text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+
+    def _rated(self) -> tuple[Any, Floats]:
+        rated = self.table.head(len(self.cov))
+        return rated["model"].to_numpy(dtype=object), rated["rating"].to_numpy(dtype=float)
+
+    def _square(self, values: Floats) -> pd.DataFrame:
+        names, order = list(self.tally.models), list(self.table["model"])
+        return pd.DataFrame(values, index=names, columns=names).loc[order, order]
+
+
+def fit(
+    votes: pd.DataFrame,
+    model: Model = "davidson",
+    cluster: Sequence[str] | str | None = ("rater", "prompt"),
+    *,
+    method: Method = "sandwich",
+    anchor: tuple[str, float] | None = None,
+    both_bad: str = "tie",
+    adjust_side: bool = False,
+    level: float = 0.95,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> Ratings:
+    """Rate the models that ``votes`` (shaped like votes.csv) compare.
+
+    Ratings are on the Elo scale: 400 points are odds of 10 : 1 among decisive votes, and the rated
+    models' mean is 1000, or ``anchor`` = (model, rating) is fixed. Intervals are clustered by
+    those of ``cluster`` that the votes name; None or () takes votes as independent.
+    ``both_bad`` is counted as a tie or dropped (``"drop"``). The left side's advantage is always
+    estimated beside the ratings and reported; ``adjust_side`` puts it into their model.
+
+    Raises:
+        VotesError: a row is no vote, or the fit does not converge.
+        UnknownNameError: an option or the anchor does not exist.
+    """
+    by = (cluster,) if isinstance(cluster, str) else tuple(cluster or ())
+    options = Options(model, by, method, anchor, both_bad, adjust_side, level, replicates, seed)
+    everything = count(votes)
+    counted = everything.only(range(len(everything.models)), options.outcomes)
+    found = identify(counted, _anchor(counted, options))
+    part = counted.only(found.group)
+    if separated(part, options):
+        words = tuple(ENDLESS_TIES if word == RATED else word for word in found.status)
+        found, part = Identified((), words), counted.only(())
+    return _ratings(votes, everything, part, found, options)
+
+
+def _anchor(tally: Tally, options: Options) -> int | None:
+    if options.anchor is None:
+        return None
+    if options.anchor[0] not in tally.models:
+        raise UnknownNameError("anchor model", options.anchor[0], tally.models)
+    return tally.models.index(options.anchor[0])
+
+
+def _ratings(
+    votes: pd.DataFrame, everything: Tally, part: Tally, found: Identified, options: Options
+) -> Ratings:
+    result, warnings = None, _pooled(votes)
+    if found.group:
+        keep = everything.where(everything.among(found.group, options.outcomes))
+        by, notes = clusters(votes, keep, options.cluster)
+        result = estimate(part, by, options)
+        warnings += [*notes, *result.warnings]
+    table, cov = _table(everything, part, found, result, options)
+    return Ratings(
+        model=options.model,
+        table=table,
+        cov=cov,
+        diagnostics=_diagnostics(everything, part, result, warnings, options),
+        freedom=result.freedom if result else np.inf,
+        level=options.level,
+        tally=everything,
+    )
+
+
+def _pooled(votes: pd.DataFrame) -> list[str]:
+    """Warn where one rating would mix answers to different questions."""
+    if "criterion" not in votes.columns:
+        return []
+    asked = sorted(str(name) for name in votes["criterion"].dropna().unique())
+    if len(asked) < 2:
+        return []
+    return [f"votes on {len(asked)} criteria are pooled: {', '.join(asked)}"]
+
+
+def _table(
+    everything: Tally, part: Tally, found: Identified, result: Estimate | None, options: Options
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    wins, ties, bad = everything.wins(), everything.draws([TIE]), everything.draws([BOTH_BAD])
+    frame = pd.DataFrame({"model": everything.models})
+    for name in ("rating", "low", "high"):
+        frame[name] = np.nan
+    for name in ("rank_low", "rank_high"):
+        frame[name] = pd.array([pd.NA] * len(frame), dtype="Int64")
+    frame["p_best"] = np.nan
+    frame["battles"] = (wins + wins.T + ties + bad).sum(axis=1)
+    frame["wins"], frame["losses"] = wins.sum(axis=1), wins.sum(axis=0)
+    frame["ties"], frame["both_bad"] = ties.sum(axis=1), bad.sum(axis=1)
+    frame["status"] = list(found.status)
+    cov = pd.DataFrame(np.zeros((0, 0)))
+    if result:
+        values, matrix = _on_scale(result, part, options)
+        for name, column in _columns(values, matrix, result, options).items():
+            frame.loc[list(found.group), name] = column
+        cov = pd.DataFrame(matrix, index=part.models, columns=part.models)
+        frame.loc[list(found.group), "status"] = _statuses(part, frame, found, options)
+    order = frame.sort_values(["rating", "model"], ascending=[False, True], na_position="last")
+    best = [name for name in order["model"] if name in cov.index]
+    return order.reset_index(drop=True), cov.loc[best, best]
+
+
+def _on_scale(result: Estimate, part: Tally, options: Options) -> tuple[Floats, Floats]:
+    """Put log-strengths on the Elo scale, relative to their mean or to the anchor."""
+    size = len(part.models)
+    origin, zero = np.full(size, 1 / size), CENTRE
+    if options.anchor:
+        origin, zero = np.eye(size)[part.models.index(options.anchor[0])], options.anchor[1]
+    shift = np.eye(size) - origin
+    return zero + POINTS * (shift @ result.strengths), (
+        POINTS**2 * (shift @ result.covariance @ shift.T)
+    )
+
+
+def _columns(values: Floats, matrix: Floats, result: Estimate, options: Options) -> dict[str, Any]:
+    if options.model == "elo":
+        return {"rating": values}
+    reach = comparisons.quantile(options.level, result.freedom) * (
+        comparisons.standard_errors(matrix)
+    )
+    tests = comparisons.differences(values, matrix, result.freedom)
+    best, worst = comparisons.ranks(len(values), tests, 1 - options.level)
+    columns = {
+        "rating": values,
+        "low": values - reach,
+        "high": values + reach,
+        "rank_low": best,
+        "rank_high": worst,
+    }
+    if np.isfinite(matrix).all():
+        columns["p_best"] = comparisons.chance_of_best(values, matrix, options.seed)
+    return columns
+
+
+def _statuses(part: Tally, frame: pd.DataFrame, found: Identified, options: Options) -> list[str]:
+    """Say of each rated model why it has no interval, where it has none."""
+    words = []
+    for name, low in zip(part.models, frame.loc[list(found.group), "low"], strict=True):
+        if options.anchor and name == options.anchor[0]:
+            words.append(f"{RATED}: the anchor, fixed by choice, so it has no interval")
+        elif options.model == "elo":
+            words.append(f"{RATED}: paper-style Elo, which has no interval")
+        elif np.isnan(low):
+            words.append(f"{RATED}: equal, as every vote was a tie, so there is no interval")
+        else:
+            words.append(RATED)
+    return words
+
+
+def _diagnostics(
+    everything: Tally,
+    part: Tally,
+    result: Estimate | None,
+    warnings: Sequence[str],
+    options: Options,
+) -> dict[str, Any]:
+    whole = dict(zip(OUTCOMES, everything.counts.sum(axis=0).tolist(), strict=True))
+    rated, models = len(part.models), len(everything.models)
+    notes = list(warnings)
+    if rated < models:
+        notes.append(f"{models - rated} of {models} models are not rated; see their status")
+    zero = options.anchor or ("mean of the rated models", CENTRE)
+    return {
+        "method": WORDS[options.model],
+        "votes": everything.votes,
+        "votes_used": part.votes,
+        "outcomes": whole,
+        "both_bad": {"tie": "counted as ties", "drop": "left out"}[options.both_bad],
+        "models": models,
+        "rated": rated,
+        "identified": rated == models,
+        "scale": {"base": 10, "spread": 400, "zero": zero[0], "at": zero[1]},
+        "ranks": "simultaneous, among the rated models, from Holm's tests of all pairs",
+        "tie_parameter": {"estimate": None},
+        **(result.facts if result else {}),
+        "warnings": notes,
+    }

@@ -1,0 +1,192 @@
+"""Votes to counts, once; everything after works on counts, whatever the number of votes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evalkit.errors import VotesError
+
+Ints: TypeAlias = NDArray[np.int64]
+Codes: TypeAlias = NDArray[np.integer[Any]]
+Floats: TypeAlias = NDArray[np.float64]
+
+OUTCOMES = ("left", "right", "tie", "both_bad")
+LEFT, RIGHT, TIE, BOTH_BAD = range(4)
+MAX_MODELS = 2000
+"""A table of models by models is held in memory; more names than this are pictures, not models."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """Votes counted by ordered pair and outcome.
+
+    ``counts[p, o]`` is the number of votes of outcome ``o`` (in the order of ``OUTCOMES``) with
+    model ``left[p]`` on the left and ``right[p]`` on the right. ``cell[n] = 4 * p + o`` says where
+    vote ``n`` was counted.
+    """
+
+    models: tuple[str, ...]
+    left: Ints
+    right: Ints
+    counts: Ints
+    cell: Codes
+
+    @property
+    def votes(self) -> int:
+        """Number of votes."""
+        return len(self.cell)
+
+    def matrix(self, outcomes: Sequence[int]) -> Ints:
+        """Return models x models counts of these outcomes, the left model in the rows."""
+        table = np.zeros((len(self.models),) * 2, dtype=np.int64)
+        table[self.left, self.right] = self.counts[:, list(outcomes)].sum(axis=1)
+        return table
+
+    def wins(self) -> Ints:
+        """Return ``[i, j]`` = how often model i beat model j, on either side."""
+        return self.matrix([LEFT]) + self.matrix([RIGHT]).T
+
+    def draws(self, outcomes: Sequence[int] = (TIE, BOTH_BAD)) -> Ints:
+        """Return the symmetric table of votes that preferred neither."""
+        one_way = self.matrix(outcomes)
+        return one_way + one_way.T
+
+    def among(self, models: Sequence[int], outcomes: Sequence[int] = range(4)) -> NDArray[np.bool_]:
+        """Mark the cells (pairs x 4) of votes between these models with these outcomes."""
+        member = np.zeros(len(self.models), dtype=bool)
+        member[np.array(models, dtype=np.int64)] = True
+        keep = np.zeros(self.counts.shape, dtype=bool)
+        rows = member[self.left] & member[self.right]
+        keep[np.ix_(rows, np.array(outcomes))] = True
+        return keep
+
+    def where(self, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which votes were counted in the marked cells."""
+        return keep.ravel()[self.cell]
+
+    def only(self, models: Sequence[int], outcomes: Sequence[int] = range(4)) -> Tally:
+        """Return the votes that ``among`` marks, with the models in the given order."""
+        keep = self.among(models, outcomes)
+        rank = np.zeros(len(self.models), dtype=np.int64)
+        rank[list(models)] = np.arange(len(models))
+        counts = np.where(keep, self.counts, 0)
+        used = counts.any(axis=1)
+        number = (np.cumsum(used) - 1).astype(np.int32)
+        cell = self.cell if keep[self.counts > 0].all() else self.cell[self.where(keep)]
+        return Tally(
+            models=tuple(self.models[m] for m in models),
+            left=rank[self.left[used]],
+            right=rank[self.right[used]],
+            counts=counts[used],
+            cell=cell if used.all() else 4 * number[cell // 4] + cell % 4,
+        )
+
+
+def count(votes: pd.DataFrame) -> Tally:
+    """Count a frame shaped like votes.csv: ``left, right, winner``; refuse what is not a vote.
+
+    Raises:
+        VotesError: a column, a name or a winner is missing, unknown or impossible; the message
+            names the row and the value.
+    """
+    _check_frame(votes)
+    outcome = _outcomes(votes["winner"])
+    models, left, right = _sides(votes["left"], votes["right"])
+    _refuse(left == right, votes["left"], "the model {value!r} battles itself; drop the row")
+    size = len(models)
+    code = (left * size + right) * 4 + outcome
+    full = np.bincount(code, minlength=4 * size * size).reshape(-1, 4)
+    used = np.flatnonzero(full.any(axis=1))
+    pair = np.zeros(size * size, dtype=np.int32)
+    pair[used] = np.arange(len(used))
+    cell = pair[code >> 2] * 4 + (code & 3)
+    return Tally(models, used // size, used % size, full[used], cell)
+
+
+def factorise(column: pd.Series[Any]) -> tuple[Codes, pd.Index]:
+    """Return integer codes (-1 where missing) and the distinct values of a column."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.codes.to_numpy(dtype=np.int64), column.cat.categories
+    if isinstance(column.dtype, pd.StringDtype) and column.dtype.storage == "python":
+        # pandas would first copy its strings to a fresh array of objects: half the time.
+        codes, strings = pd.factorize(column.to_numpy(dtype=object))
+        return codes.astype(np.int64, copy=False), pd.Index(strings, dtype=object)
+    numbers, values = pd.factorize(column)
+    return numbers.astype(np.int64, copy=False), pd.Index(values)
+
+
+def _check_frame(votes: pd.DataFrame) -> None:
+    names = [str(name) for name in votes.columns]
+    needed = ("left", "right", "winner")
+    missing = [name for name in needed if names.count(name) != 1]
+    if missing:
+        raise VotesError(
+            f"Votes need exactly one column {missing[0]!r}; the columns are: "
+            f"{', '.join(names) or 'none'}. Expected left, right, winner and, if known, rater, "
+            "prompt, criterion, side_swapped, seconds."
+        )
+    if votes.empty:
+        raise VotesError("There are no votes: the table has no rows. Collect or import some first.")
+
+
+def _refuse(bad: NDArray[np.bool_], column: pd.Series[Any], fact: str) -> None:
+    """Raise for the first bad row, naming it, its value and how many more there are."""
+    if not bad.any():
+        return
+    row = int(np.argmax(bad))
+    others = int(bad.sum()) - 1
+    more = f" ({others} more such row{'s' * (others > 1)})" if others else ""
+    raise VotesError(
+        f"Vote in row {row + 1} (line {row + 2} of a CSV file): "
+        f"{fact.format(value=column.iloc[row])}{more}."
+    )
+
+
+def _outcomes(column: pd.Series[Any]) -> Codes:
+    codes, values = factorise(column)
+    number = {name: place for place, name in enumerate(OUTCOMES)}
+    table = np.array([_place(number, value) for value in values] + [-1], dtype=np.int32)
+    outcome = table[codes]
+    _refuse(outcome < 0, column, "winner {value!r} is unknown; use left, right, tie or both_bad")
+    return outcome
+
+
+def _place(number: dict[str, int], value: object) -> int:
+    return number.get(value, -1) if isinstance(value, str) else -1
+
+
+def _sides(left: pd.Series[Any], right: pd.Series[Any]) -> tuple[tuple[str, ...], Codes, Codes]:
+    """Return the sorted names of the models and their codes on each side."""
+    seen = []
+    for column in (left, right):
+        codes, values = factorise(column)
+        names = [_name(value) for value in values] + [None]
+        blank = np.array([name is None for name in names])
+        _refuse(blank[codes], column, f"{column.name} is {{value!r}}, not the name of a model")
+        seen.append((codes, names, np.flatnonzero(np.bincount(codes, minlength=1))))
+    models = sorted({str(names[code]) for _, names, used in seen for code in used})
+    if len(models) > MAX_MODELS:
+        raise VotesError(
+            f"The votes name {len(models)} models, more than the {MAX_MODELS} that can be rated "
+            "together. Do the columns left and right hold models, or pictures?"
+        )
+    place = {name: number for number, name in enumerate(models)}
+    sides = [
+        np.array([place.get(str(name), -1) for name in names], dtype=np.int32)[codes]
+        for codes, names, _ in seen
+    ]
+    return tuple(models), sides[0], sides[1]
+
+
+def _name(value: object) -> str | None:
+    """Return a model's name, or None for what is none; whole numbers are names in some tables."""
+    if isinstance(value, str):
+        return value if value.strip() else None
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return str(value) if whole else None

@@ -1,0 +1,278 @@
+"""How far a rating may be off: covariances that know votes of one rater or prompt are related."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from arena.identify import finite_ties, strongly_connected
+from arena.likelihood import Fit, Pairs, chances, invert, newton, residuals, side_is_confounded
+from arena.tally import BOTH_BAD, TIE, Codes, Floats, Ints, Tally, factorise
+from evalkit.errors import EvalkitError, UnknownNameError
+
+FEW_CLUSTERS = 10
+"""Below this the interval rests on few people or prompts; the t quantile alone exceeds 2.26."""
+FLOOR = 0.25
+"""Least variance in any direction, relative to independent votes.
+
+Raters who happen to agree to the letter would otherwise make an interval of no width. Simulated
+with 10 or more clusters the floor changes coverage by less than 1 %, with 3 to 5 it makes the
+intervals conservative (97-98 %).
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Which votes belong together: one code per vote."""
+
+    name: str
+    codes: Codes
+    number: int
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """The clusters of a set of votes, and how many votes of each cell each cluster cast."""
+
+    by: tuple[Clusters, ...]
+    members: tuple[csr_array[np.float64], ...]
+    """Clusters x cells; with two ways the third is of their intersections."""
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom: the fewest clusters less one, infinite without clusters."""
+        return float(min((one.number - 1 for one in self.by), default=np.inf))
+
+    @property
+    def names(self) -> str:
+        """What the votes are clustered by, for a sentence."""
+        return " and ".join(one.name for one in self.by)
+
+
+@dataclass(frozen=True, eq=False)
+class Covariance:
+    """Covariance of all fitted parameters, in squared log-odds."""
+
+    matrix: Floats
+    independent: Floats
+    """The same if votes were independent, for the design effect."""
+    freedom: float
+    """Degrees of freedom of the t quantile; infinite without clusters."""
+    method: str
+    failed: int | None = None
+    """Bootstrap replicates without a finite estimate; None where there are no replicates."""
+
+
+def clusters(
+    votes: pd.DataFrame, keep: NDArray[np.bool_], by: Sequence[str]
+) -> tuple[list[Clusters], list[str]]:
+    """Read the clusters of the kept votes from the columns that exist; say what was left out."""
+    found: list[Clusters] = []
+    notes: list[str] = []
+    for name in dict.fromkeys(by):
+        if name not in votes.columns:
+            if name not in ("rater", "prompt"):
+                raise UnknownNameError("cluster column", name, map(str, votes.columns))
+            continue
+        one, missing = _clusters(name, factorise(votes[name])[0][keep])
+        if missing:
+            notes.append(f"{missing} votes name no {name}: each counts as a {name} of its own")
+        if one.number < 2:
+            notes.append(f"all votes have one {name}: the intervals speak of that {name} alone")
+            continue
+        if one.number < FEW_CLUSTERS:
+            notes.append(
+                f"only {one.number} clusters by {name}: the intervals are wide, and trustworthy "
+                f"only if each {name} gave about as many votes"
+            )
+        found.append(one)
+    if len(found) > 2:
+        raise EvalkitError(f"Votes can be clustered by two columns at most, not by {len(found)}.")
+    return found, notes
+
+
+def group(tally: Tally, by: Sequence[Clusters]) -> Groups:
+    """Count the votes of each cell by cluster, once for all that needs it."""
+    ways = [*by, _both(*by)] if len(by) == 2 else by
+    ones = np.ones(tally.votes)
+    members = [
+        csr_array((ones, (one.codes, tally.cell)), shape=(one.number, tally.counts.size))
+        for one in ways
+    ]
+    return Groups(tuple(by), tuple(members))
+
+
+def sandwich(fit: Fit, pairs: Pairs, tally: Tally, groups: Groups) -> Covariance:
+    """Return the cluster-robust covariance of one fit (``tally`` holds the fitted votes).
+
+    One way: H^-1 (sum over clusters of s s') H^-1 with the factor G / (G - 1) and G - 1 degrees
+    of freedom. Two ways: V_1 + V_2 - V_12 (Cameron, Gelbach and Miller 2011, J. Bus. Econ. Stat.
+    29(2):238-249, eq. 2.11) with the smaller G - 1; what falls below ``FLOOR`` is raised to it.
+    """
+    bread = invert(fit.information, fit.shape.size)[0]
+    score = _scores(fit, pairs)
+    weights = tally.counts.ravel()
+    independent = bread @ (score.T @ (score * weights[:, None])).toarray() @ bread
+    if not groups.by:
+        return Covariance(independent, independent, np.inf, "independent votes, sandwich")
+    parts = [_meat(score, members) for members in groups.members]
+    meat = parts[0] + parts[1] - parts[2] if len(parts) > 1 else parts[0]
+    matrix = _floored(bread @ meat @ bread, independent)
+    method = f"cluster-robust sandwich, clustered by {groups.names}"
+    return Covariance(matrix, independent, groups.freedom, method)
+
+
+def bootstrap(
+    fit: Fit,
+    pairs: Pairs,
+    tally: Tally,
+    groups: Groups,
+    *,
+    split_ties: bool,
+    replicates: int,
+    seed: int,
+) -> Covariance:
+    """Return the covariance over Poisson bootstrap replicates of the clusters.
+
+    With two ways the weight of a vote is the product of its clusters' weights (Owen 2007, Ann.
+    Appl. Stat. 1(2):386-411), which counts the independent part of the noise three times: use the
+    sandwich unless it is checked. Replicates without a finite estimate are counted, not hidden.
+    """
+    rng = np.random.default_rng(seed)
+    block = max(1, 2_000_000 // max(tally.counts.size, fit.shape.parameters**2))
+    kept = []
+    for start in range(0, replicates, block):
+        drawn = _resampled(tally, groups, min(block, replicates - start), rng)
+        kept.append(_refit(fit, pairs, outcome_counts(drawn, split_ties=split_ties)))
+    theta = np.concatenate(kept)
+    if len(theta) < 2:
+        raise EvalkitError(
+            f"Only {len(theta)} of {replicates} bootstrap replicates had a finite estimate: there "
+            "are too few votes for it. Use the method 'sandwich' or collect more votes."
+        )
+    number = groups.freedom + 1 if groups.by else tally.votes
+    return Covariance(
+        np.cov(theta.T) * number / (number - 1),
+        sandwich(fit, pairs, tally, Groups((), ())).matrix,
+        groups.freedom,
+        f"Poisson bootstrap of {replicates} replicates by {groups.names or 'vote'}",
+        failed=replicates - len(theta),
+    )
+
+
+def outcome_counts(counts: Floats | Ints, *, split_ties: bool) -> Floats:
+    """Fold counts of four outcomes (..., pairs, 4) to left, right, tie; a tie split in halves."""
+    folded = counts[..., :BOTH_BAD].astype(float)
+    folded[..., TIE] += counts[..., BOTH_BAD]
+    if split_ties:
+        folded[..., :TIE] += folded[..., TIE:] / 2
+        folded[..., TIE] = 0
+    return folded
+
+
+def _clusters(name: str, codes: Codes) -> tuple[Clusters, int]:
+    """Number the clusters from 0 without gaps; a vote without one is a cluster of its own."""
+    codes = codes.astype(np.int64)
+    alone = codes < 0
+    codes[alone] = codes.max() + 1 + np.arange(alone.sum())
+    used = np.bincount(codes) > 0
+    number = int(used.sum())
+    if number < len(used):
+        codes = (np.cumsum(used) - 1)[codes]
+    return Clusters(name, codes, number), int(alone.sum())
+
+
+def _both(one: Clusters, other: Clusters) -> Clusters:
+    codes, values = pd.factorize(one.codes * other.number + other.codes)
+    return Clusters(f"{one.name} x {other.name}", codes, len(values))
+
+
+def _scores(fit: Fit, pairs: Pairs) -> csr_array[np.float64]:
+    """Return the score of one vote of each cell (4 a pair) in each parameter, sparse."""
+    to_difference, to_log_nu = residuals(chances(pairs, fit.theta, fit.shape))
+    as_tie = [0, 1, TIE, TIE]
+    difference = to_difference[0][:, as_tie].ravel()
+    cells = np.arange(len(difference))
+    entries = [
+        (difference, np.repeat(pairs.left, 4)),
+        (-difference, np.repeat(pairs.right, 4)),
+    ]
+    if fit.shape.side:
+        entries.append((difference, np.full(len(cells), fit.shape.size)))
+    if fit.shape.ties:
+        last = np.full(len(cells), fit.shape.parameters - 1)
+        entries.append((to_log_nu[0][:, as_tie].ravel(), last))
+    values = np.concatenate([value for value, _ in entries])
+    columns = np.concatenate([column for _, column in entries])
+    rows = np.tile(cells, len(entries))
+    return csr_array((values, (rows, columns)), shape=(len(cells), fit.shape.parameters))
+
+
+def _meat(score: csr_array[np.float64], members: csr_array[np.float64]) -> Floats:
+    """Sum the squared scores of the clusters, in blocks that bound the memory."""
+    number, parameters = members.shape[0], score.shape[1]
+    block = max(1, 2_000_000 // parameters)
+    total = np.zeros((parameters, parameters))
+    for start in range(0, number, block):
+        sums = (members[start : start + block] @ score).toarray()
+        total += sums.T @ sums
+    return total * (number / (number - 1))
+
+
+def _floored(matrix: Floats, reference: Floats) -> Floats:
+    """Raise the variance of ``matrix`` to ``FLOOR`` times that of ``reference`` where below."""
+    values, vectors = np.linalg.eigh(reference)
+    real = values > values.max() * 1e-12
+    root, inverse = (
+        vectors[:, real] * np.sqrt(values[real]),
+        vectors[:, real] / np.sqrt(values[real]),
+    )
+    ratio, axes = np.linalg.eigh(inverse.T @ matrix @ inverse)
+    stretched = root @ axes * np.sqrt(np.maximum(ratio, FLOOR))
+    floored: Floats = stretched @ stretched.T
+    return floored
+
+
+def _resampled(tally: Tally, groups: Groups, replicates: int, rng: np.random.Generator) -> Floats:
+    """Draw replicates of the counts, (replicates, pairs, 4)."""
+    shape = (replicates, *tally.counts.shape)
+    if not groups.by:
+        return rng.poisson(tally.counts, shape).astype(float)
+    drawn = [rng.poisson(1, (replicates, one.number)).astype(float) for one in groups.by]
+    if len(drawn) == 1:
+        return np.asarray(drawn[0] @ groups.members[0]).reshape(shape)
+    rows, columns = (one.codes for one in groups.by)
+    size = tally.counts.size
+    tables = [
+        np.bincount(tally.cell, weights=first[rows] * second[columns], minlength=size)
+        for first, second in zip(*drawn, strict=True)
+    ]
+    return np.reshape(tables, shape)
+
+
+def _refit(fit: Fit, pairs: Pairs, counts: Floats) -> Floats:
+    """Fit the replicates and return the finite estimates among them."""
+    again = newton(pairs, counts[_finite(fit, pairs, counts)], fit.shape)
+    return again.theta[again.converged]
+
+
+def _finite(fit: Fit, pairs: Pairs, counts: Floats) -> NDArray[np.bool_]:
+    """Check each replicate as the votes themselves were checked."""
+    size = fit.shape.size
+    wins, draws = np.zeros((2, len(counts), size, size))
+    wins[:, pairs.left, pairs.right] = counts[:, :, 0]
+    wins.transpose(0, 2, 1)[:, pairs.left, pairs.right] += counts[:, :, 1]
+    draws[:, pairs.left, pairs.right] = counts[:, :, TIE]
+    draws += draws.transpose(0, 2, 1)
+    good = strongly_connected((wins + draws) > 0)
+    for b in np.flatnonzero(good):
+        if fit.shape.ties:
+            good[b] = draws[b].any() and wins[b].any() and finite_ties(wins[b], draws[b])
+        if fit.shape.side and good[b]:
+            good[b] = not side_is_confounded(pairs, counts[b : b + 1], fit.shape)
+    return good
