@@ -1,0 +1,124 @@
+"""Models by name: the catalogue that the package carries, catalogues of yours, and folders."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from evalkit.errors import SpecError, UnknownNameError, WeightsError
+from evalkit.generators.checkpoint import INDEX
+from evalkit.records import ModelSpec
+from evalkit.weights import is_local
+
+PATH = Path(__file__).with_name("models.toml")
+
+
+class Entry(ModelSpec):
+    """A model's recipe, and what people should know of it."""
+
+    title: str = Field(min_length=1)
+    licence: str = ""
+    gated: bool = False
+    """Whether the hub asks for an account that has accepted the terms."""
+    source: str = ""
+    """Where the recipe is from: a model card, a paper, or official code."""
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What decides the pictures, without what is told of it."""
+        return ModelSpec.model_validate(
+            {name: getattr(self, name) for name in ModelSpec.model_fields}
+        )
+
+
+@cache
+def _built_in() -> Mapping[str, Entry]:
+    return load(PATH)
+
+
+def entries(*more: Path) -> dict[str, Entry]:
+    """Return the catalogue by name, with catalogues of yours added.
+
+    A name may be given only once, so that a run's model is never another one than it says.
+    """
+    known = dict(_built_in())
+    for path in more:
+        for name, found in load(path).items():
+            if name in known:
+                raise SpecError(
+                    f"{path}: model {name!r} is already in the catalogue. Give it another name."
+                )
+            known[name] = found
+    return known
+
+
+def load(path: str | Path) -> dict[str, Entry]:
+    """Read a TOML file with one table per model; raise SpecError naming the entry and the field."""
+    path = Path(path)
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SpecError(f"There is no catalogue at {path}. Check the path.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SpecError(f"The catalogue {path} cannot be read as TOML: {error}.") from error
+    return {name: _entry(path, name, table) for name, table in tables.items()}
+
+
+def _entry(path: Path, name: str, table: Any) -> Entry:
+    where = f"{path}: model {name!r}"
+    if not isinstance(table, dict):
+        raise SpecError(f"{where}: expected a table ([{name}]), found {table!r}.")
+    known = [f for f in Entry.model_fields if f != "name"]
+    for field in table:
+        if field not in known:
+            raise SpecError(f"{where}: {UnknownNameError('field', field, known)}")
+    try:
+        return Entry.model_validate({**table, "name": name})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(p) for p in first["loc"])
+        found = "" if first["type"] == "missing" else f", found {first['input']!r}"
+        raise SpecError(f"{where}: {field}: {first['msg']}{found}. Mend the entry.") from error
+
+
+def entry(name: str, known: Mapping[str, Entry] | None = None) -> Entry:
+    """Return one entry by name; ``known`` replaces the package's catalogue."""
+    known = entries() if known is None else known
+    if name not in known:
+        raise UnknownNameError("model", name, known)
+    return known[name]
+
+
+def spec(name: str, known: Mapping[str, Entry] | None = None) -> ModelSpec:
+    """Return the specification of a catalogue name, or of a pipeline's folder.
+
+    A folder is drawn from with its pipeline's own defaults, and is called by its own name;
+    ``miniature/<name>`` is what the package carries.
+    """
+    known = entries() if known is None else known
+    if name in known:
+        return known[name].spec
+    if name.startswith("miniature/") and is_local(name):
+        return ModelSpec(name=name.partition("/")[2], generator="diffusers", weights=name)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _of_folder(path)
+    if len(path.parts) > 1:
+        raise SpecError(f"There is no model in the catalogue and no folder at {name!r}.")
+    raise UnknownNameError("model", name, known)
+
+
+def _of_folder(path: Path) -> ModelSpec:
+    if not (path / INDEX).is_file():
+        raise WeightsError(
+            f"{path} is not a pipeline folder: it holds no {INDEX}. Give the folder that "
+            "save_pretrained wrote, or a name of the catalogue (evalkit models list)."
+        )
+    return ModelSpec(name=path.resolve().name, generator="diffusers", weights=str(path.resolve()))
