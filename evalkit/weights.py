@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from evalkit.errors import MissingPackageError, UnknownNameError, WeightsError
 from evalkit.records import WeightsInfo, digest
@@ -87,7 +89,7 @@ def _local(text: str) -> Path | None:
             raise UnknownNameError("miniature checkpoint", text, known)
         return path
     path = Path(text).expanduser()
-    if path.exists():
+    if text and path.exists():
         return path.resolve()
     if path.is_absolute() or text.startswith((".", "~")) or not _HUB_ID.fullmatch(text):
         raise WeightsError(
@@ -123,8 +125,12 @@ def _fetch(
 
 def content_digest(path: Path) -> str:
     """Return ``sha256:...`` over the names and contents of a checkpoint's files."""
-    files = tuple((str(p.relative_to(path)), p) for p in _files(path)) if path.is_dir() else ()
-    return _digest(files or ((path.name, path),), _stamp([p for _, p in files] or [path]))
+    files = [(path.name, path)]
+    if path.is_dir():
+        files = [(p.relative_to(path).as_posix(), p) for p in _files(path)]
+    if not files:
+        raise WeightsError(f"The folder {path} is empty. Put the checkpoint's files into it.")
+    return _digest(tuple(files), _stamp([p for _, p in files]))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -146,3 +152,14 @@ def _digest(files: tuple[tuple[str, Path], ...], _stamp: tuple[tuple[int, int], 
         with path.open("rb") as stream:
             total.update(f"{name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
     return f"sha256:{total.hexdigest()}"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a checkpoint's JSON file; raise WeightsError if it is missing or no object."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read as JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise WeightsError(f"{path} holds {type(value).__name__}, not a JSON object.")
+    return value

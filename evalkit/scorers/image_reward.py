@@ -6,7 +6,6 @@ from the released weights; ``benchmarks/imagereward_parity.py`` shows that both 
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,7 @@ from evalkit.scorers.batches import (
     verdict,
 )
 from evalkit.scorers.pictures import normalised, square, unusable
-from evalkit.weights import expand, resolve, suffix
+from evalkit.weights import expand, read_json, resolve, suffix
 
 if TYPE_CHECKING:
     import torch
@@ -114,7 +113,7 @@ class ImageReward:
     def _loaded(self) -> tuple[RewardNet, Tokens]:
         with needs_models("The scorer image-reward"):
             from evalkit.scorers.reward_net import from_official
-        med_config = _read_json(self._files.med_config)
+        med_config = read_json(self._files.med_config)
         net = from_official(read_state(self._files.checkpoint), med_config)
         tokens = Tokens(self._files.vocabulary, med_config["vocab_size"], net.max_tokens)
         return net.to(pick_device(self._device)), tokens
@@ -218,16 +217,6 @@ def _checkpoint_in(folder: Path) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise WeightsError(f"There is neither {' nor '.join(CHECKPOINTS)} in {folder}.")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} cannot be read as JSON: {error}.") from error
-    if not isinstance(value, dict):
-        raise WeightsError(f"{path} holds {type(value).__name__}, not a JSON object.")
-    return value
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:

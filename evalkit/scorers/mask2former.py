@@ -6,12 +6,11 @@ other boxes and scores, so the read-out is done here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from transformers import Mask2FormerForUniversalSegmentation
 from evalkit.errors import WeightsError
 from evalkit.scorers.detection import Detection, Found
 from evalkit.scorers.pictures import normalised
+from evalkit.weights import read_json
 
 MAX_PAIRS = 100
 """(query, class) pairs that are kept, before masks are looked at; a query may appear twice."""
@@ -64,9 +64,11 @@ class Preparation:
     @classmethod
     def read(cls, path: Path, fit: Size | None) -> Preparation:
         """Read the file; ``fit`` overrules the size it states."""
-        config = _read_json(path)
+        config = read_json(path)
         size = config.get("size", {})
-        if isinstance(size, int):
+        if not config.get("do_resize", True):
+            fit, size = None, {}
+        elif isinstance(size, int):
             size = {"shortest_edge": size, "longest_edge": config.get("max_size", size)}
         exact = None
         if fit is None and "shortest_edge" in size:
@@ -253,10 +255,3 @@ def _load(folder: Path) -> Any:
                 f"{', '.join(keys[:3])}. Check that config.json belongs to the weights."
             )
     return model
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} cannot be read as JSON: {error}.") from error

@@ -73,7 +73,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def pixel_digest(image: Image.Image) -> str:
-    """Return the sha256 of a picture's upright RGB pixels: ``"WxH\\0"``, then its rows of bytes.
+    """Return the sha256 of a picture's upright pixels: "WxH", a zero byte, the rows as RGB bytes.
 
     Unlike the digest of a file it does not depend on how the picture was encoded.
     """
