@@ -1,0 +1,161 @@
+"""Small random checkpoints in the layouts of the real ones, made once a session."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+WORDS = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] a an photo of and red orange yellow green blue purple pink "
+    "brown black white cat dog car bus two three ##s ##a ##b left right above below object"
+).split()
+CLASSES = ("cat", "dog", "mouse", "car")
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Folders of random weights."""
+
+    detector: Path
+    clip: Path
+    reward: Path
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
+    root = tmp_path_factory.mktemp("weights")
+    return Checkpoints(
+        make_detector(root / "detector"), make_clip(root / "clip"), make_reward(root / "reward")
+    )
+
+
+def make_detector(folder: Path) -> Path:
+    import torch
+    from transformers import (
+        Mask2FormerConfig,
+        Mask2FormerForUniversalSegmentation,
+        ResNetConfig,
+    )
+
+    torch.manual_seed(1)
+    backbone = ResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 8, 8, 8],
+        depths=[1, 1, 1, 1],
+        layer_type="basic",
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    config = Mask2FormerConfig(
+        backbone_config=backbone,
+        feature_size=32,
+        mask_feature_size=32,
+        hidden_dim=32,
+        encoder_feedforward_dim=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        num_attention_heads=2,
+        dim_feedforward=32,
+        num_queries=6,
+        dropout=0.0,
+        id2label=dict(enumerate(CLASSES)),
+        label2id={name: i for i, name in enumerate(CLASSES)},
+    )
+    model = Mask2FormerForUniversalSegmentation(config)
+    with torch.no_grad():
+        # Decisive guesses, so that something passes the thresholds.
+        model.class_predictor.weight.normal_(std=2.0)
+    model.save_pretrained(folder)
+    preparation = {
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.25, 0.25, 0.25],
+        "size": {"shortest_edge": 64, "longest_edge": 96},
+        "size_divisor": 32,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(preparation))
+    return folder
+
+
+def make_clip(folder: Path) -> Path:
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+
+    words = [w for w in WORDS if not w.startswith("##")]
+    words = [*words, "<start>", "<end>"]
+    ids = {word: i for i, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<start> $A <end>",
+        special_tokens=[(t, ids[t]) for t in ("<start>", "<end>")],
+    )
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="[UNK]",
+        bos_token="<start>",
+        eos_token="<end>",
+        pad_token="[PAD]",
+        model_max_length=16,
+    )
+    wrapped.save_pretrained(folder)
+    torch.manual_seed(2)
+    text = {
+        "vocab_size": len(words),
+        "max_position_embeddings": 16,
+        "eos_token_id": ids["<end>"],
+        "bos_token_id": ids["<start>"],
+        "pad_token_id": ids["[PAD]"],
+    }
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "hidden_act": "quick_gelu",
+    }
+    config = CLIPConfig(
+        text_config={**text, **sizes},
+        vision_config={"image_size": 32, "patch_size": 8, **sizes},
+        projection_dim=16,
+    )
+    model = CLIPModel(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    model.save_pretrained(folder)
+    preparation = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(preparation))
+    return folder
+
+
+MED_CONFIG = {
+    "vocab_size": len(WORDS) + 2,
+    "hidden_size": 24,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "max_position_embeddings": 48,
+    "vision_num_attention_heads": 2,
+}
+
+
+def make_reward(folder: Path) -> Path:
+    import torch
+
+    from evalkit.scorers.reward_net import Geometry, RewardNet, to_official
+
+    folder.mkdir()
+    torch.manual_seed(3)
+    net = RewardNet(Geometry(32, 2, 2, 64, 8, 32, (16, 8, 8, 4, 1)), MED_CONFIG)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.normal_(std=0.3)
+    state = to_official(net)
+    torch.save({k: v.clone() for k, v in state.items()}, folder / "ImageReward.pt")
+    (folder / "med_config.json").write_text(json.dumps(MED_CONFIG))
+    (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    return folder
