@@ -40,6 +40,11 @@ class Arena:
         """Return the rater behind a secret, on the first visit a new one."""
         return self._enter(lambda facts: facts.rater(key), _new_label(), key)
 
+    def known(self, key: str) -> Rater | None:
+        """Return the rater behind a secret, if there is one."""
+        with self._store.reading() as facts:
+            return facts.rater(key)
+
     def enter_as(self, label: str) -> Rater:
         """Return the rater of a public name that no secret opens: a program, or an import."""
         return self._enter(lambda facts: facts.rater_labelled(label), label, None)

@@ -1,0 +1,156 @@
+"""The page where people vote: Gradio on FastAPI, in front of arena.battles."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from arena import page, pictures
+from arena.battles import Arena
+from arena.guard import Guard, key_of
+from arena.records import Outcome, Rater
+from arena.store import Store
+from evalkit.errors import EvalkitError, MissingPackageError, StudyError
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+try:
+    import gradio as gr
+    from fastapi import FastAPI, Request, Response
+except ImportError as error:  # pragma: no cover - needs an environment without the extra
+    raise MissingPackageError(error.name or "gradio", "arena", "The voting page") from None
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AHEAD = 1
+"""Battles drawn beforehand, so that the next pictures load while this pair is judged."""
+
+_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+
+
+class Answer(BaseModel):
+    """What the browser sends for a click or a key."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    choice: str
+    token: str = ""
+    seconds: float | None = None
+
+
+class Desk:
+    """The handlers of one study's page."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.arena = Arena(store, name)
+        self._images = store.images(self.arena.study)
+
+    def show(self, request: gr.Request) -> str:
+        """Show the open battle of whoever asks: a reload changes nothing."""
+        key = key_of(request.headers.get("cookie"))
+        return self._stage(self.arena.enter(key)) if key else page.needs_cookie()
+
+    def answer(self, event: gr.EventData, request: gr.Request) -> str:
+        """Act on a click or a key, and show what comes next."""
+        key = key_of(request.headers.get("cookie"))
+        if key is None:
+            return page.needs_cookie()
+        rater = self.arena.enter(key)
+        try:
+            return self._stage(rater, self._act(rater, Answer.model_validate(event._data)))
+        except (EvalkitError, ValueError) as error:
+            return self._stage(rater, _in_words(error))
+
+    def picture(self, token: str, side: str, request: Request) -> Response:
+        """Send one picture of a battle to the rater it was opened for."""
+        key = key_of(request.headers.get("cookie"))
+        try:
+            data = self._encoded(token, side, key)
+        except StudyError:
+            return Response("Not found", 404)
+        headers = {"Cache-Control": "private, max-age=3600"}  # its address is used once
+        return Response(data, media_type=pictures.MEDIA_TYPE, headers=headers)
+
+    def _act(self, rater: Rater, said: Answer) -> str:
+        if said.choice == "undo":
+            self.arena.undo(rater)
+            return "Undone. Please answer this one again."
+        if said.choice == "skip":
+            self.arena.skip(said.token, rater)
+            return "Skipped."
+        outcome = Outcome(said.choice)
+        self.arena.cast(said.token, rater, outcome, seconds=said.seconds)
+        return self._revealed(rater, said.token) if self.arena.study.reveal else ""
+
+    def _revealed(self, rater: Rater, token: str) -> str:
+        battle = self.arena.find(token, rater)
+        return f"Left was {battle.left.model}, right was {battle.right.model}."
+
+    def _encoded(self, token: str, side: str, key: str | None) -> bytes:
+        rater = self.arena.known(key) if key else None
+        if rater is None or side not in ("left", "right"):
+            raise StudyError("There is no such picture.")
+        battle = self.arena.find(token, rater)
+        digest = (battle.left if side == "left" else battle.right).image
+        if digest is None:
+            raise StudyError("There is no such picture.")
+        study = self.arena.study
+        return pictures.encode(self._images.open(digest), study.width or 1, study.height or 1)
+
+    def _stage(self, rater: Rater, notice: str = "") -> str:
+        battle, upcoming = (*self.arena.deal(rater, AHEAD), None, None)[:2]
+        progress = self.arena.progress(rater)
+        return page.stage(page.View(self.arena.study, progress, battle, upcoming, notice))
+
+
+def build(store: Store, name: str) -> Guard:
+    """Return the whole web application of one study."""
+    desk = Desk(store, name)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.get("/health")(lambda: {"status": "ok"})
+    app.get("/battle/{token}/{side}")(desk.picture)
+    theme = gr.themes.Base(font=_FONT, font_mono=("ui-monospace", "monospace"))
+    mounted = gr.mount_gradio_app(
+        app,
+        _blocks(desk.show, desk.answer),
+        path="/",
+        theme=theme,
+        css=page.asset("page.css"),
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        show_error=False,
+    )
+    return Guard(mounted)
+
+
+def serve(store: Store, name: str, *, host: str, port: int) -> None:
+    """Serve a study until the process is interrupted."""
+    import uvicorn
+
+    uvicorn.run(build(store, name), host=host, port=port, log_level="warning", server_header=False)
+
+
+def _blocks(show: Callable[..., str], answer: Callable[..., str]) -> Any:
+    with gr.Blocks(title="Which picture?", analytics_enabled=False, fill_width=True) as blocks:
+        stage = gr.HTML(elem_id="stage")
+        controls = gr.HTML(
+            elem_id="controls",
+            html_template=page.asset("controls.html"),
+            js_on_load=page.asset("page.js"),
+            apply_default_css=False,
+        )
+        quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
+        blocks.load(show, None, stage, api_visibility="private", **quiet)
+        controls.submit(
+            answer, None, stage, api_visibility="private", trigger_mode="multiple", **quiet
+        )
+    return blocks
+
+
+def _in_words(error: Exception) -> str:
+    """Say what a rater can use; what a stranger's request got wrong is not repeated to it."""
+    return str(error) if isinstance(error, EvalkitError) else "The page sent no answer we know."
