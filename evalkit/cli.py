@@ -172,7 +172,8 @@ def generate(
     batch: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 8,
     engine: Annotated[str, typer.Option(help="Where the work runs: local.")] = "local",
     catalogue_file: Annotated[
-        Path | None, typer.Option("--catalogue", help="A catalogue of your own, in TOML.")
+        list[Path] | None,
+        typer.Option("--catalogue", help="A catalogue of your own, in TOML; repeat it."),
     ] = None,
     retry_failures: Annotated[bool, typer.Option(help="Draw failed pictures again.")] = False,
     dry_run: Annotated[
@@ -185,7 +186,7 @@ def generate(
     from evalkit import catalogue, prompts
     from evalkit import generate as stage
 
-    known = catalogue.entries(catalogue_file) if catalogue_file else None
+    known = catalogue.entries(*(catalogue_file or []))
     specs = [stage.resolved(catalogue.spec(name, known)) for name in model]
     chosen, wanted = prompts.load(suite), range(seeds)
     if dry_run:
@@ -249,7 +250,7 @@ def import_pictures(
     matched = folder.match(images, chosen.prompts)
     for line in matched.complaints():
         _say(line)
-    spec = stage.resolved(folder.spec(model, images))
+    spec = stage.resolved(folder.spec(model, images, matched))
     seeds = matched.seeds()
     found = stage.open_or_create(run, chosen, [spec], seeds)
     todo = stage.plan(found, [model], seeds)

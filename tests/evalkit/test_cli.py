@@ -1,0 +1,147 @@
+"""The evalkit command: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from evalkit.runs import Run
+
+
+def evalkit(*arguments, code=0, **environment):
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-m", "evalkit.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def sketched(tmp_path_factory):
+    """A run of two sketches, made by the command itself."""
+    run = tmp_path_factory.mktemp("cli") / "runs" / "demo"
+    draw(run)
+    return run
+
+
+def draw(run, *more, code=0):
+    models = ("--model", "sketch-exact", "--model", "sketch-faulty-40")
+    common = ("--run", run, "--suite", "miniature", "--seeds", 1, "--limit", 8, *models)
+    return evalkit("generate", *common, *more, code=code)
+
+
+def test_the_main_job(sketched, tmp_path):
+    evalkit("score", "--run", sketched, "--scorer", "clip-score=miniature")
+    facts = json.loads(evalkit("compare", "--run", sketched, "--models", "sketch-exact",
+                               "sketch-faulty-40", "--json").stdout)  # fmt: skip
+    assert facts[0]["difference"]["total"] == 8
+    words = evalkit("compare", "--run", sketched, "--models", "sketch-exact", "sketch-faulty-40")
+    assert "clip-score-miniature: sketch-exact - sketch-faulty-40 = " in words.stdout
+    page = evalkit("report", "--run", sketched, "--out", tmp_path / "out").stdout.strip()
+    assert page.endswith("leaderboard.html")
+    assert "small judges trained on" in (tmp_path / "out" / "leaderboard.html").read_text()
+
+
+def test_the_same_command_goes_on(sketched):
+    assert "0 drawn, 0 failed, 16 already done" in draw(sketched).stderr
+
+
+def test_a_dry_run_draws_nothing(tmp_path):
+    done = draw(tmp_path / "new", "--dry-run", "--json")
+    assert json.loads(done.stdout)["sketch-exact"] == {"to_draw": 8, "done": 0}
+    assert not (tmp_path / "new").exists()
+
+
+def test_json_is_one_document_and_nothing_else(sketched):
+    for arguments in (
+        ("prompts", "list"),
+        ("prompts", "show", "miniature"),
+        ("models", "list"),
+        ("scorers", "list"),
+    ):
+        json.loads(evalkit(*arguments, "--json").stdout)
+    assert json.loads(draw(sketched, "--json").stdout)["already_done"] == 16
+
+
+def test_pictures_made_elsewhere(sketched, tmp_path):
+    from evalkit import prompts
+
+    run = Run.open(sketched)
+    suite = tmp_path / "four.jsonl"
+    suite.write_text("\n".join(list(prompts.to_jsonl(run.suite))[:4]))
+    for number, made in enumerate(run.generations()[:3]):
+        folder = tmp_path / "theirs" / f"{number:05d}" / "samples"
+        folder.mkdir(parents=True)
+        run.images.open(made.image).save(folder / "0000.png")
+    done = evalkit("import", "--run", tmp_path / "r", "--suite", suite, "--model", "theirs",
+                   "--images", tmp_path / "theirs")  # fmt: skip
+    assert "3 pictures imported, 1 missing" in done.stderr
+    assert "missing: no picture of 1 prompts: 00003" in done.stderr
+    imported = Run.open(tmp_path / "r").generations()
+    assert [g.image for g in imported[:3]] == [g.image for g in run.generations()[:3]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("prompts", "show", "genevla"), 1, "Did you mean 'geneval'"),
+        (("prompts", "export", "geneval", "--format", "yaml"), 1, "Unknown format 'yaml'"),
+        (("models", "show", "sketch"), 1, "Unknown model 'sketch'"),
+        (("score", "--run", "nowhere", "--scorer", "geneval"), 1, "There is no run at nowhere"),
+        (("report", "--run", "nowhere"), 1, "There is no run at nowhere"),
+        (("generate", "--run", "x"), 2, "Missing option"),
+        (("generate", "--run", "x", "--suite", "geneval", "--model", "sdxxl"), 1, "Did you mean 'sdxl'"),
+        (("generate", "--run", "x", "--suite", "geneval", "--model", "sdxl", "--engine", "slurm", "--seeds", "0"), 2, "seeds"),
+        (("nonsense",), 2, "No such command"),
+    ],
+)  # fmt: skip
+def test_errors_go_to_stderr_with_their_code(arguments, code, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = evalkit(*arguments, code=code)
+    assert words in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_scorers_must_exist_and_weights_be_there(sketched):
+    done = evalkit("score", "--run", sketched, "--scorer", "clip_score", code=1)
+    assert "Did you mean 'clip-score'" in done.stderr
+    done = evalkit("score", "--run", sketched, "--scorer", "image-reward=/nowhere", code=1)
+    assert "No file or folder at '/nowhere'" in done.stderr
+
+
+def test_weights_that_need_the_hub_are_missed_in_words(sketched):
+    done = evalkit("score", "--run", sketched, "--scorer", "image-reward", code=1)
+    assert "THUDM/ImageReward" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_is_not_in_the_run(sketched):
+    done = evalkit("compare", "--run", sketched, "--models", "sketch-exact", "sdxl", code=1)
+    assert "Unknown model of this run 'sdxl'" in done.stderr
+
+
+def test_validate_names_damaged_pictures(tmp_path):
+    draw(tmp_path / "r", "--limit", 1)
+    assert "undamaged" in evalkit("validate", "--run", tmp_path / "r").stdout
+    run = Run.open(tmp_path / "r")
+    run.images.path(run.generations()[0].image).write_bytes(b"")
+    done = evalkit("validate", "--run", tmp_path / "r", code=1)
+    assert "is corrupt" in done.stdout
+    assert "missing or damaged" in done.stderr
+
+
+def test_a_closed_pipe_is_no_error():
+    line = f"{sys.executable} -m evalkit.cli prompts export geneval | head -1"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1
