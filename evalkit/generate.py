@@ -15,7 +15,7 @@ from typing import Any
 from evalkit import registry, weights
 from evalkit.engine import Engine
 from evalkit.errors import RunError, SpecError
-from evalkit.generators import Generator, Picture
+from evalkit.generators import Generator, Knowing, Picture
 from evalkit.prompts import Suite
 from evalkit.records import Generation, Manifest, ModelSpec, Prompt
 from evalkit.runs import Run
@@ -192,8 +192,9 @@ def _draw(
     generator: Generator, items: Sequence[Item]
 ) -> tuple[list[Picture], dict[str, Any], dict[str, tuple[str, ...]]]:
     pictures = generator.draw([i.prompt for i in items], [i.seed for i in items])
-    truth = getattr(generator, "truth", None)
-    truths = {i.id: truth(i.prompt, i.seed) for i in items} if truth else {}
+    truths = {}
+    if isinstance(generator, Knowing):
+        truths = {i.id: generator.truth(i.prompt, i.seed) for i in items}
     return pictures, generator.realised(), truths
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from evalkit.records import ModelSpec, Prompt
 
@@ -41,4 +41,13 @@ class Generator(Protocol):
 
     def realised(self) -> dict[str, Any]:
         """Say what was really run, as JSON: timesteps or sigmas, evaluations, weights' digest."""
+        ...
+
+
+@runtime_checkable
+class Knowing(Protocol):
+    """A generator that knows what is wrong with its own pictures, such as a drawn world."""
+
+    def truth(self, prompt: Prompt, seed: int) -> tuple[str, ...]:
+        """Name the faults of the picture of (prompt, seed); an empty tuple is a faithful one."""
         ...

@@ -77,6 +77,10 @@ class Sketch:
         image = _damage(render(sketched.scene, self._side).image, sketched, self._options)
         return Picture(image, seconds=time.perf_counter() - started)
 
+    def truth(self, prompt: Prompt, seed: int) -> tuple[str, ...]:
+        """Name what is wrong with a picture of this model."""
+        return truth(self.spec, prompt, seed)
+
     def realised(self) -> dict[str, Any]:
         """Say that these are drawings by rule, of which version and with which faults."""
         return {
