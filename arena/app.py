@@ -127,11 +127,11 @@ def build(store: Store, name: str) -> Guard:
     return Guard(mounted)
 
 
-def serve(store: Store, name: str, *, host: str, port: int) -> None:
-    """Serve a study until the process is interrupted."""
+def serve(web: Guard, *, host: str, port: int) -> None:
+    """Serve a study's application until the process is interrupted."""
     import uvicorn
 
-    uvicorn.run(build(store, name), host=host, port=port, log_level="warning", server_header=False)
+    uvicorn.run(web, host=host, port=port, log_level="warning", server_header=False)
 
 
 def _blocks(show: Callable[..., str], answer: Callable[..., str]) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arena import database
-from arena.records import Battle, Entry, Rater, Study, Vote
+from arena.records import Battle, Entry, Outcome, Rater, Study, Vote
 from evalkit.errors import ImageError, StoreError, UnknownNameError
 from evalkit.images import ImageStore
 
@@ -37,6 +37,21 @@ class Event(NamedTuple):
     kind: str
     at: str
     detail: dict[str, Any]
+
+
+class Ballot(NamedTuple):
+    """One vote that stands, with the pictures and the rater behind it."""
+
+    left_id: int
+    right_id: int
+    left: str
+    right: str
+    outcome: Outcome
+    rater: int | None
+    seconds: float | None
+    simulated: bool
+    shown: bool
+    """Whether there were pictures here, and not only an import's names."""
 
 
 class VoteRow(NamedTuple):
@@ -266,6 +281,32 @@ class Facts:
             .order_by(battle.c.id)
         )
         return (VoteRow(*row) for row in self._connection.execute(query))
+
+    def ballots(self, study_id: int) -> Iterator[Ballot]:
+        """Yield the votes that stand with the pictures and the raters behind them."""
+        left, right = entry.alias("l"), entry.alias("r")
+        query = (
+            sa.select(battle.c.left_id, battle.c.right_id, left.c.model, right.c.model)
+            .add_columns(vote.c.outcome, battle.c.rater_id, vote.c.seconds, vote.c.simulated)
+            .add_columns(left.c.image.is_not(None))
+            .select_from(vote)
+            .join(battle, battle.c.id == vote.c.battle_id)
+            .join(left, left.c.id == battle.c.left_id)
+            .join(right, right.c.id == battle.c.right_id)
+            .where(battle.c.study_id == study_id, ~_has_event("undo"))
+            .order_by(battle.c.id)
+        )
+        rows = self._connection.execute(query)
+        return (Ballot(*row)._replace(outcome=Outcome(row[4])) for row in rows)
+
+    def fates(self, study_id: int) -> tuple[int, int, int, int]:
+        """Count a study's battles: all, skipped, undone, and open or abandoned."""
+        undone, skipped = _has_event("undo"), _has_event("skip")
+        unanswered = sa.and_(vote.c.battle_id.is_(None), ~skipped)
+        counts = [sa.func.count().filter(c) for c in (sa.true(), skipped, undone, unanswered)]
+        query = sa.select(*counts).select_from(battle).outerjoin(vote)
+        row = self._connection.execute(query.where(battle.c.study_id == study_id)).one()
+        return row[0], row[1], row[2], row[3]
 
     def add_event(
         self,

@@ -82,6 +82,17 @@ def describe(
     )
 
 
+def question_of(criterion: Criterion) -> str:
+    """Return words for a question that was asked elsewhere."""
+    return QUESTIONS[criterion][0] if criterion in QUESTIONS else f"Which is better: {criterion}?"
+
+
+def criterion_of(store: Store, name: str) -> Criterion | None:
+    """Return what a study asks for, if there is such a study."""
+    with store.reading() as facts:
+        return facts.study(name)[1].criterion if name in facts.studies() else None
+
+
 def load(store: Store, run: Run, plan: Study) -> Loaded:
     """Make the pictures of a run entries of a study; again, or of another run, adds what is new."""
     drawn = [g for g in run.generations() if g.image is not None]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arena.records import Outcome
-from evalkit.errors import VotesError
+from evalkit.errors import UnknownNameError, VotesError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,8 +60,31 @@ def table(votes: Sequence[VoteRow]) -> pd.DataFrame:
     return frame.astype({name: _TYPES[name] for name in names})
 
 
-def write_csv(votes: Sequence[VoteRow], stream: io.TextIOBase) -> None:
-    """Write votes as votes.csv. Left is what was shown on the left, so side_swapped is false."""
+def only_criterion(votes: pd.DataFrame) -> str | None:
+    """Return the criterion of votes that name one; raise VotesError if they name several."""
+    named = sorted(votes["criterion"].dropna().unique()) if "criterion" in votes else []
+    if len(named) > 1:
+        raise VotesError(
+            f"The votes answer {len(named)} questions: {', '.join(named)}. "
+            "Choose one with --criterion."
+        )
+    return named[0] if named else None
+
+
+def of_criterion(votes: pd.DataFrame, criterion: str | None) -> pd.DataFrame:
+    """Keep the votes of one criterion; None keeps all, if they answer but one question."""
+    if criterion is None:
+        only_criterion(votes)
+        return votes
+    if "criterion" not in votes or not (votes["criterion"] == criterion).any():
+        named = sorted(votes["criterion"].dropna().unique()) if "criterion" in votes else []
+        raise UnknownNameError("criterion of these votes", criterion, named)
+    return votes[votes["criterion"] == criterion].reset_index(drop=True)
+
+
+def to_csv(votes: Sequence[VoteRow]) -> str:
+    """Return votes as votes.csv. Left is what was shown on the left, so side_swapped is false."""
+    stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow((*REQUIRED, *OPTIONAL))
     for v in votes:
@@ -69,6 +92,7 @@ def write_csv(votes: Sequence[VoteRow], stream: io.TextIOBase) -> None:
         simulated = str(v.simulated).lower()
         row = (v.left, v.right, v.winner, v.rater, v.prompt, v.criterion, "false", seconds)
         writer.writerow((*row, simulated))
+    return stream.getvalue()
 
 
 def file_digest(path: Path) -> str:

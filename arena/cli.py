@@ -1,0 +1,391 @@
+"""The ``arena`` command: thin, so that every rule is in the module it belongs to."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from evalkit.errors import EvalkitError, VotesError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from arena.store import Store
+
+app = typer.Typer(
+    help="Ask people which of two pictures is better, blind, and rate the models that made them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+votes_app = typer.Typer(help="Votes as a CSV file, in and out.", no_args_is_help=True)
+app.add_typer(votes_app, name="votes")
+
+Database = Annotated[str, typer.Option("--database", help="An SQLite file, or any SQLAlchemy URL.")]
+StudyName = Annotated[str, typer.Option("--study", help="The study's name.")]
+MaybeStudy = Annotated[
+    str | None, typer.Option("--study", help="The study's name; not needed if there is but one.")
+]
+MaybeDatabase = Annotated[
+    str | None, typer.Option("--database", help="An SQLite file, or any SQLAlchemy URL.")
+]
+MaybeVotes = Annotated[
+    Path | None, typer.Option("--votes", help="A votes.csv, instead of a database.")
+]
+RunFolder = Annotated[Path, typer.Option("--run", help="The run's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")]
+
+
+def main() -> None:
+    """Run the command; a user's error is a sentence, a bug keeps its traceback."""
+    try:
+        app()
+    except EvalkitError as error:
+        print(f"arena: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except KeyboardInterrupt:
+        print("arena: stopped. Every answer that was acknowledged is saved.", file=sys.stderr)
+        sys.exit(130)
+
+
+@contextmanager
+def _store(database: str, *, create: bool = False, durable: bool = True) -> Iterator[Store]:
+    from arena.store import Store
+
+    with closing(Store.open(database, create=create, durable=durable)) as store:
+        yield store
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+@app.command()
+def load(
+    database: Database,
+    study: StudyName,
+    run: RunFolder,
+    criterion: Annotated[
+        str | None,
+        typer.Option(help="overall (the default), quality, alignment, or a word of your own."),
+    ] = None,
+    question: Annotated[str | None, typer.Option(help="What to ask, in your words.")] = None,
+    hint: Annotated[str | None, typer.Option(help="A line below the question.")] = None,
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt/--hide-prompt", help="Whether raters see the text.")
+    ] = True,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Name the models after each vote.")
+    ] = False,
+    quota: Annotated[int | None, typer.Option(min=1, help="Votes asked of each rater.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Decides the draws; chosen at random if not given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put the pictures of a run into a study; again, or with another run, adds what is new."""
+    from arena import studies
+    from evalkit.runs import Run
+
+    with _store(database, create=True) as store:
+        plan = studies.describe(
+            study,
+            criterion or studies.criterion_of(store, study) or "overall",
+            question=question,
+            hint=hint,
+            show_prompt=show_prompt,
+            reveal=reveal,
+            quota=quota,
+            seed=seed,
+        )
+        done = studies.load(store, Run.open(run), plan)
+    if as_json:
+        facts = {"study": study, "new": done.new, "entries": done.entries, "failed": done.failed}
+        _print_json(facts)
+        return
+    failed = f"; {done.failed} generations have no picture" if done.failed else ""
+    print(f"{study}: {done.new} new pictures, {done.entries} in all{failed}.")
+    print(f"Open it with: arena serve --database {database} --study {study}")
+
+
+@app.command()
+def serve(
+    database: Database,
+    study: MaybeStudy = None,
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 7860,
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in.")] = "127.0.0.1",
+) -> None:
+    """Open the study in the browser, until stopped."""
+    from arena import app as web
+    from arena import studies
+
+    with _store(database) as store:
+        name = studies.only_study(store, study)
+        page = web.build(store, name)
+        print(f"{name}: http://{host}:{port}/ (stop with Ctrl-C)", file=sys.stderr, flush=True)
+        web.serve(page, host=host, port=port)
+
+
+@app.command()
+def close(
+    database: Database,
+    study: StudyName,
+    reopen: Annotated[bool, typer.Option("--reopen", help="Take answers again.")] = False,
+) -> None:
+    """Close a study: it takes no more answers until it is reopened."""
+    from arena.battles import Arena
+
+    with _store(database) as store:
+        arena = Arena(store, study)
+        if reopen:
+            arena.reopen()
+        else:
+            arena.close()
+    print(f"{study} is {'open' if reopen else 'closed'}.")
+
+
+@app.command()
+def upgrade(database: Database) -> None:
+    """Bring a database of an older release to this one; copy it first."""
+    from arena.database import upgrade as bring_up
+
+    print(f"{database} has version {bring_up(database)}.")
+
+
+@votes_app.command("export")
+def votes_export(
+    database: Database,
+    study: MaybeStudy = None,
+    file: Annotated[Path | None, typer.Option(help="Where to; else it is printed.")] = None,
+) -> None:
+    """Write the votes that stand as votes.csv."""
+    from arena import studies, votes
+
+    with _store(database) as store:
+        standing = studies.standing_votes(store, studies.only_study(store, study))
+    text = votes.to_csv(standing)
+    if file is None:
+        sys.stdout.write(text)
+        return
+    try:
+        file.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise VotesError(f"{file} cannot be written: {error.strerror}.") from error
+    print(f"{len(standing)} votes: {file}", file=sys.stderr)
+
+
+@votes_app.command("import")
+def votes_import(
+    database: Database,
+    file: Annotated[Path, typer.Option(help="A votes.csv.")] = Path("votes.csv"),
+    study: Annotated[
+        str | None, typer.Option("--study", help="The study's name; else the file's.")
+    ] = None,
+    criterion: Annotated[
+        str | None, typer.Option(help="What was judged; else the file's own word, or overall.")
+    ] = None,
+    question: Annotated[str | None, typer.Option(help="What was asked.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take in votes held elsewhere, all of a file or none."""
+    from arena import studies, votes
+
+    frame = votes.read_csv(file)
+    name = study or file.stem
+    with _store(database, create=True) as store:
+        named = criterion or votes.only_criterion(frame)
+        asked = named or studies.criterion_of(store, name) or "overall"
+        plan = studies.describe(name, asked, question=question or studies.question_of(asked))
+        count = studies.import_votes(store, plan, frame, votes.file_digest(file))
+    if as_json:
+        _print_json({"study": name, "imported": count})
+    else:
+        print(f"{name}: {count} votes imported.")
+
+
+@app.command()
+def rate(
+    database: MaybeDatabase = None,
+    study: MaybeStudy = None,
+    votes: MaybeVotes = None,
+    model: Annotated[str, typer.Option(help="davidson, bradley-terry or elo.")] = "davidson",
+    criterion: Annotated[
+        str | None, typer.Option(help="Only the votes of this criterion of a votes.csv.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rate the models from the votes, with intervals; what the votes cannot say is not said."""
+    from arena.ratings import fit
+
+    ratings = fit(_votes(database, study, votes, criterion), model=model)  # type: ignore[arg-type]
+    if as_json:
+        print(ratings.to_json())
+    else:
+        _show(ratings.to_dict())
+
+
+def _votes(
+    database: str | None, study: str | None, file: Path | None, criterion: str | None = None
+) -> pd.DataFrame:
+    """Read votes from the one place that was named."""
+    from arena import votes
+
+    if (database is None) == (file is None):
+        raise VotesError("Say where the votes are: --database URL --study NAME, or --votes FILE.")
+    if file is not None:
+        return votes.of_criterion(votes.read_csv(file), criterion)
+    from arena import studies
+
+    with _store(str(database)) as store:
+        standing = studies.standing_votes(store, studies.only_study(store, study))
+    return votes.of_criterion(votes.table(standing), criterion)
+
+
+def _show(document: dict[str, Any]) -> None:
+    rows, facts = document["ratings"], document["diagnostics"]
+    width = max([5, *(len(r["model"]) for r in rows)])
+    print(f"{'model':<{width}}  rating  95 % interval    rank  battles  status")
+    for r in rows:
+        value = "     -" if r["rating"] is None else f"{r['rating']:6.0f}"
+        known = r["low"] is not None and r["high"] is not None
+        interval = f"[{r['low']:.0f}, {r['high']:.0f}]" if known else "-"
+        rank = "-" if r["rank_low"] is None else f"{r['rank_low']}-{r['rank_high']}"
+        cells = f"{interval:<15} {rank:>5} {r['battles']:>8}"
+        print(f"{r['model']:<{width}}  {value}  {cells}  {r['status']}")
+    print(f"\n{facts['votes_used']} of {facts['votes']} votes. {facts['method']}.")
+    for warning in facts["warnings"]:
+        print(f"Note: {warning}.")
+
+
+@app.command()
+def plan(
+    models: Annotated[int | None, typer.Option(min=2, help="How many models.")] = None,
+    gap: Annotated[
+        float | None, typer.Option(help="Elo points between the two to be told apart.")
+    ] = None,
+    power: Annotated[float, typer.Option(help="Chance of telling them apart.")] = 0.8,
+    tie_rate: Annotated[float, typer.Option(help="Share of votes without a winner.")] = 0.2,
+    design_effect: Annotated[
+        float, typer.Option(help="How much raters and prompts inflate the variance.")
+    ] = 1.6,
+    between: Annotated[
+        tuple[str, str] | None, typer.Option(help="Two models: how many more votes settle them.")
+    ] = None,
+    database: MaybeDatabase = None,
+    study: MaybeStudy = None,
+    votes: MaybeVotes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how many votes a study needs; with --between and votes, how many more."""
+    from dataclasses import asdict
+
+    from arena import planning
+
+    if between is not None:
+        from arena.ratings import fit
+
+        found = planning.settle(fit(_votes(database, study, votes)), *between, power=power)
+        _print_json(asdict(found)) if as_json else print(_settled(found))
+        return
+    if models is None or gap is None:
+        raise EvalkitError("Say --models K --gap ELO, or --between A B with votes.")
+    needed = planning.plan(models, gap, power=power, tie_rate=tie_rate, design_effect=design_effect)
+    if as_json:
+        _print_json(asdict(needed))
+        return
+    print(
+        f"{needed.votes} votes in all, {needed.votes_per_pair} for each pair of {models} models, "
+        f"tell {gap:g} Elo points ({needed.win_share:.0%} of decisive votes) from zero with "
+        f"{power:.0%} power, given {tie_rate:.0%} ties and a design effect of {design_effect:g}."
+    )
+
+
+def _settled(found: Any) -> str:
+    lead = f"{found.first} - {found.second} = {found.difference:+.0f} ± {found.error:.0f} Elo"
+    if found.settled:
+        return f"{lead}: settled."
+    if found.more_votes is None:
+        return f"{lead}: no number of votes settles a difference of nothing."
+    return (
+        f"{lead}: about {found.more_votes} more votes spread as now, or "
+        f"{found.more_votes_between} between these two alone."
+    )
+
+
+@app.command()
+def audit(database: Database, study: MaybeStudy = None, as_json: AsJson = False) -> None:
+    """Count what may have gone wrong: balance, sides, raters, agreement, what was undone."""
+    from arena import audit as counting
+    from arena import studies
+
+    with _store(database) as store:
+        found = counting.audit(store, studies.only_study(store, study))
+    if as_json:
+        _print_json(found.to_dict())
+    else:
+        print("\n".join(found.lines()))
+
+
+@app.command()
+def report(
+    database: Database,
+    run: RunFolder,
+    study: MaybeStudy = None,
+    out: Annotated[Path | None, typer.Option(help="The report's folder.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write one leaderboard of the run's scores and the study's ratings."""
+    from arena import leaderboard, studies
+
+    with _store(database) as store:
+        name = studies.only_study(store, study)
+        paths = leaderboard.write(store, name, run, out or run / "report")
+    if as_json:
+        _print_json({form: str(path) for form, path in paths.items()})
+    else:
+        print(paths["html"])
+
+
+@app.command()
+def simulate(
+    database: Database,
+    study: StudyName,
+    run: RunFolder,
+    raters: Annotated[int, typer.Option(min=1, help="How many simulated raters.")] = 20,
+    votes: Annotated[int, typer.Option(min=1, help="Votes in all, of all simulated raters.")] = 400,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Rehearse: raters who know the scenes' truth vote as people do, and are marked simulated."""
+    from tqdm import tqdm
+
+    from arena.battles import Arena
+    from arena.simulation import simulate as hold
+    from evalkit.runs import Run
+
+    truths = Run.open(run).truths()
+    # Not durable: what a power cut took of a rehearsal, the same command makes again.
+    with _store(database, durable=False) as store:
+        arena = Arena(store, study)
+        turns = hold(arena, truths, raters=raters, votes=votes, seed=seed)
+        shown = tqdm(turns, total=votes, unit="vote", disable=True if quiet else None)
+        done = max(shown, default=votes)
+    if as_json:
+        _print_json({"study": study, "simulated_votes": done, "raters": raters, "seed": seed})
+    else:
+        print(f"{study}: {done} simulated votes by {raters} simulated raters.")
+
+
+if __name__ == "__main__":
+    main()
