@@ -24,10 +24,10 @@ from evalkit.records import Clause, Requirements
 __all__ = [
     "CLASSES", "COLORS", "HELD_OUT", "NATURAL", "POSITIONS", "TASKS", "Backdrop", "Pairs",
     "Rendered", "Scene", "SceneObject", "captions", "colors_for", "extent", "random_requirements",
-    "relations", "render", "sample", "sample_free", "shows", "text_for", "undrawable",
+    "relations", "render", "sample", "sample_free", "shows", "text_for", "truths", "undrawable",
 ]  # fmt: skip
 
-VERSION = 1
+VERSION = 2
 """Raise it whenever a picture could change."""
 CLASSES: tuple[str, ...] = tuple(drawings())
 NATURAL: Mapping[str, str] = MappingProxyType({c: d.natural for c, d in drawings().items()})
@@ -188,10 +188,11 @@ def text_for(requirements: Requirements) -> str:
 
 def captions(scene: Scene) -> tuple[str, ...]:
     """Return true sentences about a scene in GenEval's templates, the most telling ones last."""
-    return tuple(dict.fromkeys(text_for(r) for r in _truths(scene)))
+    return tuple(dict.fromkeys(text_for(r) for r in truths(scene)))
 
 
-def _truths(scene: Scene) -> Iterator[Requirements]:
+def truths(scene: Scene) -> Iterator[Requirements]:
+    """Give what is true of a scene, as requirements of GenEval's six tasks."""
     names = [o.class_name for o in scene.objects]
     single = [o for o in scene.objects if names.count(o.class_name) == 1]
     for item in single:
