@@ -38,7 +38,7 @@ PAPER: RGB = (250, 246, 232)
 COFFEE: RGB = (92, 56, 32)
 SALAMI: RGB = (190, 46, 40)
 GLINT = (255, 255, 255, 96)
-EDGE = 0.075
+EDGE = 0.065
 """Width of the outline, in units of half the object's size."""
 Paint = str | RGB | tuple[int, int, int, int]
 """A part of the object's own colour scheme (see ``scheme``), or a fixed colour."""
@@ -69,17 +69,17 @@ def scheme(color: str, tone: float = 0.0) -> dict[str, RGB]:
 
 
 def _parts(body: RGB, shade: RGB, deep: RGB, tint: RGB, contrast: RGB) -> dict[str, RGB]:
-    edge = _dark(deep, 0.86) if sum(body) > 130 else (12, 12, 14)
-    light = sum(body) > 690
+    edge = _mix(_dark(body, 0.28), (34, 30, 38), 0.5)  # nearly black: a brown edge misleads
+    light, dark = sum(body) > 690, sum(body) < 130
     return {
         "body": body,
         "shade": shade,
         "deep": deep,
         "tint": tint,
         "contrast": contrast,
-        "edge": (104, 108, 118) if light else edge,
+        "edge": (92, 96, 106) if light else (12, 12, 14) if dark else edge,
         "patch": (46, 46, 52) if light else deep,
-        "rim": (84, 88, 98) if light else _dark(body, 0.62),
+        "rim": (196, 200, 210) if light else (62, 64, 72) if dark else _dark(body, 0.8),
         "salami": SALAMI if body[0] > 225 and 170 < body[1] < 235 else deep,
     }
 
