@@ -54,12 +54,16 @@ class Audit:
         return [
             f"Study: {self.study}",
             f"Votes: {self.votes}, {self.simulated} of them simulated",
-            f"Battles: {self.battles}, of them {self.skipped} skipped, {self.undone} undone, "
-            f"{self.unanswered} unanswered",
+            (
+                f"Battles: {self.battles}, of them {self.skipped} skipped, {self.undone} undone, "
+                f"{self.unanswered} unanswered"
+            ),
             f"Pairs of models: {self.pairs} of {self.possible_pairs} met"
             + _spread(self.votes_per_pair),
-            f"Sides: left won {self.left_wins}, right {self.right_wins}; {self.ties} ties, "
-            f"{self.both_bad} both bad",
+            (
+                f"Sides: left won {self.left_wins}, right {self.right_wins}; {self.ties} ties, "
+                f"{self.both_bad} both bad"
+            ),
             "Most uneven on the sides: " + _one_sided(self.most_one_sided),
             f"Raters: {self.raters}" + _spread(self.votes_per_rater),
             f"Agreement: {self.agreed} of {self.repeated} couples of votes on the same pictures",
