@@ -44,7 +44,7 @@ def win_rates(rates: WinRates) -> Markup:
 def ratings(board: Leaderboard) -> Markup:
     """Draw each model's rating with its interval."""
     rows = [(r.model, r.human) for r in board.rows if r.human and r.human.rating is not None]
-    figure, axes = _axes(7.2, 0.7 + 0.36 * max(1, len(rows)))
+    figure, axes = _axes(5.8, 0.7 + 0.36 * max(1, len(rows)))
     for place, (_, human) in enumerate(rows):
         if human.low is not None and human.high is not None:
             axes.plot(
