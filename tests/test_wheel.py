@@ -76,7 +76,7 @@ from arena import app
 from arena.cli import main
 for arguments in (
     ["load", "--run", "runs/r"],
-    ["simulate", "--run", "runs/r", "--raters", "3", "--votes", "30"],
+    ["simulate", "--run", "runs/r", "--raters", "3", "--votes", "18"],
     ["rate", "--json"],
     ["report", "--run", "runs/r", "--out", "out"],
 ):
