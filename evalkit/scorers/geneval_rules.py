@@ -104,7 +104,8 @@ def survivors(
 
 
 def _kept(found: Sequence[Detection], threshold: float, options: Options) -> list[Detection]:
-    # Of equal scores the later comes first: the original reverses an ascending argsort.
+    # Of equal scores the later comes first: the original reverses an ascending argsort, stable for
+    # up to 16 in the numpy of its time (since numpy 1.25 that depends on the processor).
     order = np.argsort(np.asarray([d.score for d in found]), kind="stable")[::-1]
     sure = [found[i] for i in order if found[i].score > threshold][: options.max_objects]
     if options.max_overlap == 1:

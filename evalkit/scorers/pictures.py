@@ -7,6 +7,7 @@ nothing here touches torch.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -50,21 +51,31 @@ def square(image: Image.Image, size: int, *, halves_down: bool = False) -> Image
     """
     width, height = image.size
     short, long = sorted((width, height))
-    if long > _LONGEST * short:
-        return _middle(image, size).convert("RGB")
     longer = int(size * long / short)
     target = (size, longer) if width <= height else (longer, size)
-    resized = image if target == image.size else image.resize(target, Image.Resampling.BICUBIC)
     left, top = ((n - size) // 2 if halves_down else round((n - size) / 2) for n in target)
+    if long > _LONGEST * short:
+        return _part(image, target, (left, top), size).convert("RGB")
+    resized = image if target == image.size else image.resize(target, Image.Resampling.BICUBIC)
     return resized.crop((left, top, left + size, top + size)).convert("RGB")
 
 
-def _middle(image: Image.Image, size: int) -> Image.Image:
-    width, height = image.size
-    short = min(width, height)
-    left, top = (width - short) / 2, (height - short) / 2
-    box = (left, top, left + short, top + short)
-    return image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+def _part(
+    image: Image.Image, target: tuple[int, int], corner: tuple[int, int], size: int
+) -> Image.Image:
+    """Resize only the square at ``corner`` of the target and as much again on its long sides."""
+    margins = tuple(0 if n == size else size for n in target)
+    scales = tuple(side / n for side, n in zip(image.size, target, strict=True))
+    low = [(c - m) * s for c, m, s in zip(corner, margins, scales, strict=True)]
+    high = [(c + size + m) * s for c, m, s in zip(corner, margins, scales, strict=True)]
+    # Cut first: Pillow resizes a tall picture in another order, which clips otherwise.
+    x, y = (math.floor(n) for n in low)
+    part = image.crop((x, y, math.ceil(high[0]), math.ceil(high[1])))
+    box = (low[0] - x, low[1] - y, high[0] - x, high[1] - y)
+    wide, tall = (size + 2 * m for m in margins)
+    left, top = margins
+    resized = part.resize((wide, tall), Image.Resampling.BICUBIC, box=box)
+    return resized.crop((left, top, left + size, top + size))
 
 
 def upright(image: Image.Image) -> Image.Image:

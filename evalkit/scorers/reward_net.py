@@ -40,6 +40,14 @@ UNUSED = (
 )
 """What the official file holds beyond the reward: BLIP's projections, and a constant buffer."""
 
+_TEXT_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "max_position_embeddings",
+)
 _VISION, _TEXT = "blip.visual_encoder.", "blip.text_encoder."
 _NAMES: tuple[tuple[str, str], ...] = (
     ("cls_token", "embeddings.class_embedding"),
@@ -140,22 +148,18 @@ def _vision_config(geometry: Geometry) -> BlipVisionConfig:
 
 
 def _text_config(med_config: Mapping[str, Any], vision_width: int) -> BlipTextConfig:
-    try:
-        sizes = {
-            name: med_config[name]
-            for name in (
-                "vocab_size",
-                "hidden_size",
-                "intermediate_size",
-                "num_hidden_layers",
-                "num_attention_heads",
-                "max_position_embeddings",
+    sizes = {name: med_config.get(name) for name in _TEXT_SIZES}
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise WeightsError(
+                f"In med_config.json {name} is {size!r}, expected a whole number from 1. "
+                "Take the file that came with the weights."
             )
-        }
-    except KeyError as error:
+    if med_config["hidden_size"] % med_config["num_attention_heads"]:
         raise WeightsError(
-            f"med_config.json has no {error}. Take the file that came with the weights."
-        ) from None
+            f"In med_config.json hidden_size {sizes['hidden_size']} is no multiple of "
+            f"{sizes['num_attention_heads']}, the num_attention_heads."
+        )
     return BlipTextConfig(
         **sizes,
         encoder_hidden_size=vision_width,
