@@ -29,7 +29,7 @@ WIDTH, VISION_DEPTH, TEXT_DEPTH, HEADS = 128, 4, 3, 4
 BATCH = 80
 SCENES = {"train": 36_000, "validation": 3_000}
 LARGEST_SCALE = 60.0
-ABOUT_PICTURES, ABOUT_TEXTS, ABOUT_PATCHES, NEAR_MISSES = 0.15, 0.05, 0.5, 1.0
+ABOUT_PICTURES, ABOUT_TEXTS, ABOUT_PATCHES, NEAR_MISSES = 0.2, 0.05, 1.0, 1.0
 """How much the questions of the witness and the near misses weigh against the contrast."""
 
 
@@ -124,6 +124,9 @@ def save(clip: CLIPModel, tokenizer: PreTrainedTokenizerFast, out: Path) -> None
     """Write model, tokenizer and image processor as the hub keeps them."""
     out.mkdir(parents=True, exist_ok=True)
     clip.eval().half().save_pretrained(out)
+    config = json.loads((out / "config.json").read_text())
+    # Stored in half the space; loaded as float32, for CPUs are slow and coarse at less.
+    (out / "config.json").write_text(json.dumps(config | {"dtype": "float32"}, indent=2) + "\n")
     tokenizer.save_pretrained(out)
     (out / "preprocessor_config.json").write_text(json.dumps(preprocessor(), indent=2) + "\n")
 

@@ -112,7 +112,14 @@ def draw(seed: str, count: int, pairs: Pairs = "train", vae: float = 0.0) -> Con
 
 
 def shown(contests: list[Contest], rng: random.Random, *, vae: float) -> Contests:
-    """Make the pictures of contests, at several sides."""
+    """Make the pictures of contests and pack all that is known of them."""
+    return _packed(contests, *pictures_of(contests, rng, vae=vae))
+
+
+def pictures_of(
+    contests: list[Contest], rng: random.Random, *, vae: float
+) -> tuple[list[tuple[Rendered, Rendered]], list[list[Image.Image]]]:
+    """Render contests at several sides, and return the pictures as they are judged beside that."""
     sent = [rng.random() < vae and c.kind != "vae" for c in contests]
     pictures = []
     for contest, through in zip(contests, sent, strict=True):
@@ -124,7 +131,7 @@ def shown(contests: list[Contest], rng: random.Random, *, vae: float) -> Contest
     _send(images, damaged, rng, rng.uniform(0.1, 0.3))
     for pair, contest in zip(images, contests, strict=True):
         pair[1] = _damaged(pair[1], contest.kind, rng)
-    return _packed(contests, pictures, images)
+    return pictures, images
 
 
 def _send(
