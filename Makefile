@@ -1,6 +1,7 @@
 # make demo   the whole platform on the miniature world, from prompts to the leaderboard page
 # make test   every test; make lint: formatting, types and the layers; make arena: vote on the demo's pictures
-.PHONY: demo test lint arena setup clean
+# make screenshots   the README's pictures, from the demo's results
+.PHONY: demo test lint arena screenshots setup clean
 .DEFAULT_GOAL := demo
 
 PYTHON ?= python3
@@ -36,6 +37,9 @@ demo: $(READY)
 
 arena: $(READY)
 	$(BIN)/arena serve --database $(DATABASE) --study demo
+
+screenshots: $(READY)
+	$(BIN)/python docs/screenshots.py $(REPORT)/leaderboard.html $(DATABASE) demo
 
 test: $(READY)
 	$(BIN)/python -m pytest

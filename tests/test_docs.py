@@ -1,0 +1,101 @@
+"""The documents name what there is, and the README's commands run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from evalkit import registry
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+NOT_RUN = ("arena serve", "evalkit import", "pip install", "make ")
+"""Serving does not end; imports need pictures; installing and making are what CI itself does."""
+
+
+def commands(app):
+    """Yield the words of every command of a typer app."""
+
+    def walk(command, words):
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            yield " ".join(words)
+        else:
+            for name, sub in inner.items():
+                yield from walk(sub, [*words, name])
+
+    yield from walk(get_command(app), [])
+
+
+def documented():
+    """Yield the command lines of the README's shell blocks, without comments."""
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL):
+        for line in block.splitlines():
+            if line := line.partition("  #")[0].strip():
+                yield line
+
+
+@pytest.mark.parametrize("package", ["evalkit", "arena"])
+def test_every_command_is_in_the_readme(package):
+    module = __import__(f"{package}.cli", fromlist=["app"])
+    patterns = {c: rf"{package} +" + c.replace(" ", " +") for c in commands(module.app)}
+    missing = [c for c, pattern in patterns.items() if not re.search(rf"{pattern}\b", README)]
+    assert not missing
+
+
+@pytest.mark.parametrize("name", sorted(registry.SCORERS))
+def test_every_scorer_is_in_the_readme(name):
+    assert f"| `{name}` |" in README
+
+
+@pytest.mark.parametrize("page", sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("*.md")))
+def test_every_link_leads_somewhere(page):
+    text = (ROOT / page).read_text()
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+    assert not [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+
+
+@pytest.mark.slow
+def test_the_readmes_commands_run(tmp_path):
+    ran = 0
+    for line in documented():
+        if line.startswith(NOT_RUN) or "votes  import" in line:
+            continue
+        package, *arguments = shlex.split(line)
+        done = subprocess.run(
+            [sys.executable, "-m", f"{package}.cli", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        ran += 1
+        if line.startswith("arena load"):  # the demo's raters stand for those of the page
+            simulate = shlex.split("simulate --raters 4 --votes 60 --run results/runs/mine")
+            where = ["--database", "study.sqlite", "--study", "pilot"]
+            subprocess.run(
+                [sys.executable, "-m", "arena.cli", *simulate, *where], cwd=tmp_path, check=True
+            )
+    assert ran >= 12
+
+
+def test_the_documents_speak_of_the_project_alone():
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    if not tracked:
+        pytest.skip("this is not a git checkout")
+    leaks = [
+        name
+        for name in tracked
+        if (ROOT / name).suffix in {".py", ".md", ".toml", ".yml"}
+        and re.search(r"(?<![\w/.])/(home|root|work)/", (ROOT / name).read_text())
+    ]
+    assert not leaks
