@@ -11,11 +11,12 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from evalkit.errors import SpecError, UnknownNameError, WeightsError
-from evalkit.generators.checkpoint import INDEX
 from evalkit.records import ModelSpec
 from evalkit.weights import is_local
 
 PATH = Path(__file__).with_name("models.toml")
+INDEX = "model_index.json"
+"""The file by which a diffusers pipeline's folder is known."""
 
 
 class Entry(ModelSpec):

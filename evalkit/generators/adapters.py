@@ -35,31 +35,43 @@ def locate(adapter: Adapter) -> Weights:
 def _fuse_lora(pipe: Any, adapter: Adapter, path: Path) -> None:
     if find_spec("peft") is None:
         raise MissingPackageError("peft", "models", f"The LoRA {path.name}")
+    from safetensors import SafetensorError
+
+    refusals = (AttributeError, LookupError, OSError, RuntimeError, SafetensorError, ValueError)
     try:
         pipe.load_lora_weights(str(path.parent), weight_name=path.name)
+        if not pipe.get_list_adapters():
+            raise ValueError("none of its keys belongs to the pipeline.")
         pipe.fuse_lora(lora_scale=adapter.scale)
         pipe.unload_lora_weights()
-    except (AttributeError, OSError, ValueError, RuntimeError, KeyError) as error:
+    except refusals as error:
         raise WeightsError(
             f"The LoRA {path} does not fit {type(pipe).__name__}: {error} Is it for another model?"
         ) from error
 
 
 def _replace_denoiser(pipe: Any, path: Path) -> None:
-    import torch
+    from pickle import UnpicklingError
+
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     module = getattr(pipe, "unet", None) or pipe.transformer
+    where = f"{path} could not replace the weights of {type(module).__name__}"
     try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        module.load_state_dict(state, strict=True)
+        module.load_state_dict(_read_state(path), strict=True)
+    except UnpicklingError as error:
+        raise WeightsError(
+            f"{where}: it holds more than tensors. Get it as safetensors."
+        ) from error
     except (OSError, SafetensorError, RuntimeError, TypeError, AttributeError, EOFError) as error:
         reason = str(error)[:600]
-        raise WeightsError(
-            f"{path} could not replace the weights of {type(module).__name__}: {reason} "
-            "Is it for another model, or cut short?"
-        ) from error
+        raise WeightsError(f"{where}: {reason} Is it for another model, or cut short?") from error
+
+
+def _read_state(path: Path) -> Any:
+    import torch
+    from safetensors.torch import load_file
+
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)

@@ -209,7 +209,8 @@ def _set_timesteps(where: str, scheduler: Any, values: dict[str, Any]) -> None:
     if getattr(scheduler.config, "use_dynamic_shifting", False) and values.get("mu") is None:
         values["mu"] = 1.0  # the pipeline derives it from the size; any value will do here
     try:
-        scheduler.set_timesteps(**values)
+        with verbosity(logging.ERROR):
+            scheduler.set_timesteps(**values)
     except (ValueError, TypeError, IndexError) as error:
         shown = {k: v for k, v in values.items() if v is not None}
         raise SpecError(

@@ -218,7 +218,7 @@ def _picture(
     if fault is not None:
         return Picture(None, seconds, memory, fault)
     array = (pixels.permute(1, 2, 0) * 255).round().byte().numpy()
-    return Picture(Image.fromarray(array, "RGB"), seconds, memory)
+    return Picture(Image.fromarray(array), seconds, memory)
 
 
 def _described(weights: Weights) -> dict[str, Any]:
