@@ -22,7 +22,13 @@ from arena.tally import Floats, Ints
 STEP = 1e-9
 """Converged when Newton asks to move no parameter by more (1e-9 log-odds = 2e-7 Elo)."""
 MAX_ITERATIONS = 40
-"""Estimates a million to one apart need 20; much later, rounding could pass for convergence."""
+"""Estimates a million to one apart need 20."""
+FLAT = 1e-12
+"""Curvature, relative to the steepest, below which a maximum is a plateau at infinity.
+
+On the way there the steps' numerators and denominators vanish alike, and in the end rounding can
+pass for convergence. Real studies stay above 1e-9.
+"""
 
 
 class Shape(NamedTuple):
@@ -113,12 +119,13 @@ def newton(pairs: Pairs, counts: Floats, shape: Shape) -> Fit:
         theta[going], value[going] = _climb(pairs, some, here, value[going], step, shape)
         going = going[last[going] >= STEP]
     theta[:, : shape.size] -= theta[:, : shape.size].mean(axis=1, keepdims=True)
+    found = information(pairs, counts.sum(axis=2), theta, shape)
     return Fit(
         shape=shape,
         theta=theta,
-        information=information(pairs, counts.sum(axis=2), theta, shape),
+        information=found,
         log_likelihood=value,
-        converged=last < STEP,
+        converged=(last < STEP) & _curved(found, shape.size, last),
         iterations=iteration,
         last_step=last,
     )
@@ -208,13 +215,28 @@ def _gradient(pairs: Pairs, counts: Floats, theta: Floats, shape: Shape) -> Floa
     return np.concatenate(parts, axis=1)
 
 
+def _curved(information: Floats, size: int, last: Floats) -> NDArray[np.bool_]:
+    """Say where the likelihood has a real peak: no direction is flat."""
+    some = np.isfinite(last)
+    curved = np.zeros(len(last), dtype=bool)
+    scaled, _ = _scaled(_filled(information[some], size))
+    curved[some] = np.linalg.eigvalsh(scaled)[:, 0] > FLAT
+    return curved
+
+
+def _scaled(matrices: Floats) -> tuple[Floats, Floats]:
+    """Scale to a unit diagonal, so that rare and frequent models share one factorisation."""
+    diagonal = np.diagonal(matrices, axis1=1, axis2=2)
+    scale = 1 / np.sqrt(np.maximum(diagonal, 1e-300))
+    return matrices * scale[:, :, None] * scale[:, None, :], scale
+
+
 def _step(pairs: Pairs, counts: Floats, theta: Floats, shape: Shape) -> Floats:
     slope = _gradient(pairs, counts, theta, shape)
     curve = _filled(information(pairs, counts.sum(axis=2), theta, shape), shape.size)
-    # Scaling to a unit diagonal lets rare and frequent models share one factorisation.
-    scale = 1 / np.sqrt(np.maximum(np.diagonal(curve, axis1=1, axis2=2), 1e-300))
-    scaled = curve * scale[:, :, None] * scale[:, None, :]
-    return scale * _solve(scaled, slope * scale)
+    scaled, scale = _scaled(curve)
+    step = scale * _solve(scaled, slope * scale)
+    return np.where(np.isfinite(step), step, np.nan)
 
 
 def _solve(matrices: Floats, rights: Floats) -> Floats:

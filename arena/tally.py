@@ -142,9 +142,10 @@ def _refuse(bad: NDArray[np.bool_], column: pd.Series[Any], fact: str) -> None:
     row = int(np.argmax(bad))
     others = int(bad.sum()) - 1
     more = f" ({others} more such row{'s' * (others > 1)})" if others else ""
+    value = column.iloc[row]
+    seen = value.item() if isinstance(value, np.generic) else value
     raise VotesError(
-        f"Vote in row {row + 1} (line {row + 2} of a CSV file): "
-        f"{fact.format(value=column.iloc[row])}{more}."
+        f"Vote in row {row + 1} (line {row + 2} of a CSV file): {fact.format(value=seen)}{more}."
     )
 
 

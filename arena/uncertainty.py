@@ -18,11 +18,11 @@ from evalkit.errors import EvalkitError, UnknownNameError
 FEW_CLUSTERS = 10
 """Below this the interval rests on few people or prompts; the t quantile alone exceeds 2.26."""
 FLOOR = 0.25
-"""Least variance in any direction, relative to independent votes.
+"""Least variance in any direction, relative to the model's own (the inverse information).
 
-Raters who happen to agree to the letter would otherwise make an interval of no width. Simulated
-with 10 or more clusters the floor changes coverage by less than 1 %, with 3 to 5 it makes the
-intervals conservative (97-98 %).
+Raters who happen to agree to the letter, or a pair of models with nothing but ties, would otherwise
+make an interval of no width. Simulated with 10 or more clusters the floor changes coverage by less
+than 1 %; with 3 to 5 it makes the intervals conservative (97-98 %).
 """
 
 
@@ -61,6 +61,8 @@ class Covariance:
     matrix: Floats
     independent: Floats
     """The same if votes were independent, for the design effect."""
+    least: Floats
+    """The floor below which no variance is believed."""
     freedom: float
     """Degrees of freedom of the t quantile; infinite without clusters."""
     method: str
@@ -117,14 +119,19 @@ def sandwich(fit: Fit, pairs: Pairs, tally: Tally, groups: Groups) -> Covariance
     bread = invert(fit.information, fit.shape.size)[0]
     score = _scores(fit, pairs)
     weights = tally.counts.ravel()
-    independent = bread @ (score.T @ (score * weights[:, None])).toarray() @ bread
+    outer = (score.T @ (score * weights[:, None])).toarray()
+    # A tie split in halves carries no noise, so Bradley-Terry's own variance overstates by them.
+    noisy = 1.0 if fit.shape.ties else float(tally.counts[:, :TIE].sum() / tally.votes)
+    least = bread * (FLOOR * noisy)
+    independent = _floored(bread @ outer @ bread, least)
     if not groups.by:
-        return Covariance(independent, independent, np.inf, "independent votes, sandwich")
+        method = "independent votes, sandwich"
+        return Covariance(independent, independent, least, np.inf, method)
     parts = [_meat(score, members) for members in groups.members]
     meat = parts[0] + parts[1] - parts[2] if len(parts) > 1 else parts[0]
-    matrix = _floored(bread @ meat @ bread, independent)
+    matrix = _floored(bread @ meat @ bread, least)
     method = f"cluster-robust sandwich, clustered by {groups.names}"
-    return Covariance(matrix, independent, groups.freedom, method)
+    return Covariance(matrix, independent, least, groups.freedom, method)
 
 
 def bootstrap(
@@ -139,29 +146,32 @@ def bootstrap(
 ) -> Covariance:
     """Return the covariance over Poisson bootstrap replicates of the clusters.
 
-    With two ways the weight of a vote is the product of its clusters' weights (Owen 2007, Ann.
-    Appl. Stat. 1(2):386-411), which counts the independent part of the noise three times: use the
-    sandwich unless it is checked. Replicates without a finite estimate are counted, not hidden.
+    Two ways are joined as in ``sandwich``, from a bootstrap of each and of their intersections;
+    weights that are products of both ways' would count independent noise three times (Owen 2007,
+    Ann. Appl. Stat. 1(2):386-411). Replicates without a finite estimate are counted, not hidden.
     """
     rng = np.random.default_rng(seed)
-    block = max(1, 2_000_000 // max(tally.counts.size, fit.shape.parameters**2))
-    kept = []
-    for start in range(0, replicates, block):
-        drawn = _resampled(tally, groups, min(block, replicates - start), rng)
-        kept.append(_refit(fit, pairs, outcome_counts(drawn, split_ties=split_ties)))
-    theta = np.concatenate(kept)
-    if len(theta) < 2:
-        raise EvalkitError(
-            f"Only {len(theta)} of {replicates} bootstrap replicates had a finite estimate: there "
-            "are too few votes for it. Use the method 'sandwich' or collect more votes."
-        )
-    number = groups.freedom + 1 if groups.by else tally.votes
+    parts, failed = [], 0
+    for members in groups.members or (None,):
+        theta = _replicates(fit, pairs, tally, members, (split_ties, replicates), rng)
+        number = members.shape[0] if members is not None else tally.votes
+        if len(theta) < 2:
+            raise EvalkitError(
+                f"Only {len(theta)} of {replicates} bootstrap replicates had a finite estimate: "
+                "there are too few votes for it. Use the sandwich or collect more votes."
+            )
+        parts.append(np.cov(theta.T) * number / (number - 1))
+        failed += replicates - len(theta)
+    matrix = parts[0] + parts[1] - parts[2] if len(parts) > 1 else parts[0]
+    closed = sandwich(fit, pairs, tally, Groups((), ()))
+    method = f"Poisson bootstrap of {replicates} replicates by {groups.names or 'vote'}"
     return Covariance(
-        np.cov(theta.T) * number / (number - 1),
-        sandwich(fit, pairs, tally, Groups((), ())).matrix,
+        _floored(matrix, closed.least),
+        closed.matrix,
+        closed.least,
         groups.freedom,
-        f"Poisson bootstrap of {replicates} replicates by {groups.names or 'vote'}",
-        failed=replicates - len(theta),
+        method,
+        failed=failed,
     )
 
 
@@ -224,35 +234,41 @@ def _meat(score: csr_array[np.float64], members: csr_array[np.float64]) -> Float
     return total * (number / (number - 1))
 
 
-def _floored(matrix: Floats, reference: Floats) -> Floats:
-    """Raise the variance of ``matrix`` to ``FLOOR`` times that of ``reference`` where below."""
-    values, vectors = np.linalg.eigh(reference)
+def _floored(matrix: Floats, least: Floats) -> Floats:
+    """Raise a covariance to ``least`` in the directions in which it is below."""
+    values, vectors = np.linalg.eigh(least)
     real = values > values.max() * 1e-12
-    root, inverse = (
-        vectors[:, real] * np.sqrt(values[real]),
-        vectors[:, real] / np.sqrt(values[real]),
-    )
+    scale = np.sqrt(values[real])
+    root, inverse = vectors[:, real] * scale, vectors[:, real] / scale
     ratio, axes = np.linalg.eigh(inverse.T @ matrix @ inverse)
-    stretched = root @ axes * np.sqrt(np.maximum(ratio, FLOOR))
+    stretched = root @ axes * np.sqrt(np.maximum(ratio, 1))
     floored: Floats = stretched @ stretched.T
     return floored
 
 
-def _resampled(tally: Tally, groups: Groups, replicates: int, rng: np.random.Generator) -> Floats:
-    """Draw replicates of the counts, (replicates, pairs, 4)."""
-    shape = (replicates, *tally.counts.shape)
-    if not groups.by:
-        return rng.poisson(tally.counts, shape).astype(float)
-    drawn = [rng.poisson(1, (replicates, one.number)).astype(float) for one in groups.by]
-    if len(drawn) == 1:
-        return np.asarray(drawn[0] @ groups.members[0]).reshape(shape)
-    rows, columns = (one.codes for one in groups.by)
-    size = tally.counts.size
-    tables = [
-        np.bincount(tally.cell, weights=first[rows] * second[columns], minlength=size)
-        for first, second in zip(*drawn, strict=True)
-    ]
-    return np.reshape(tables, shape)
+def _replicates(
+    fit: Fit,
+    pairs: Pairs,
+    tally: Tally,
+    members: csr_array[np.float64] | None,
+    drawing: tuple[bool, int],
+    rng: np.random.Generator,
+) -> Floats:
+    """Refit resampled counts in blocks that bound the memory; return the finite estimates."""
+    split_ties, replicates = drawing
+    cells = tally.counts.shape
+    number = 0 if members is None else members.shape[0]
+    block = max(1, 2_000_000 // max(tally.counts.size, fit.shape.parameters**2, number))
+    kept = []
+    for start in range(0, replicates, block):
+        size = min(block, replicates - start)
+        if members is None:
+            counts = rng.poisson(tally.counts, (size, *cells)).astype(float)
+        else:
+            weights = rng.poisson(1, (size, number)).astype(float)
+            counts = np.asarray(weights @ members).reshape(size, *cells)
+        kept.append(_refit(fit, pairs, outcome_counts(counts, split_ties=split_ties)))
+    return np.concatenate(kept)
 
 
 def _refit(fit: Fit, pairs: Pairs, counts: Floats) -> Floats:
