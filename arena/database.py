@@ -61,12 +61,12 @@ def connect(database: str, *, create: bool = False, durable: bool = True) -> Eng
     url = parse(database)
     _check_file(url, create=create)
     engine = _engine(url, durable=durable)
-    with _in_words(url), writing(engine) as connection:
-        _lock_creation(connection)
-        if _verdict(connection, url) == "fresh":
-            if not create:
-                raise StoreError(f"{name(url)} is empty. Fill it with: arena load --database ...")
-            _migrate(connection)
+    try:
+        with _in_words(url), writing(engine) as connection:
+            _prepare(connection, url, create=create)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
@@ -74,10 +74,14 @@ def upgrade(database: str) -> str:
     """Bring an older database to this version and return the version's name."""
     url = parse(database)
     _check_file(url, create=False)
-    with _in_words(url), writing(_engine(url, durable=True)) as connection:
-        _lock_creation(connection)
-        check(_version(connection), _known(), name(url), older_is_error=False)
-        _migrate(connection)
+    engine = _engine(url, durable=True)
+    try:
+        with _in_words(url), writing(engine) as connection:
+            _lock_creation(connection)
+            check(_version(connection), _known(), name(url), older_is_error=False)
+            _migrate(connection)
+    finally:
+        engine.dispose()
     return _known()[-1]
 
 
@@ -112,6 +116,17 @@ def check(
             f"Copy the database, then run: arena upgrade --database {database}"
         )
     return "older"
+
+
+def _prepare(connection: Connection, url: URL, *, create: bool) -> None:
+    _lock_creation(connection)
+    if _verdict(connection, url) == "fresh":
+        if not create:
+            raise StoreError(
+                f"{name(url)} is empty. Fill it with: arena load --database {name(url)} "
+                "--study NAME --run DIR"
+            )
+        _migrate(connection)
 
 
 def _verdict(connection: Connection, url: URL) -> Literal["fresh", "current", "older"]:

@@ -8,6 +8,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,7 +24,6 @@ from evalkit.runs import Run
 from tests.conftest import needs
 
 MODELS = ("alpha-model", "beta-model", "gamma-model")
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +79,7 @@ def fresh_postgres(url: str) -> str:
     """Make an empty database on the test's server and return its URL."""
     import psycopg
 
-    name = f"test_{os.getpid()}_{next(_numbers)}"
+    name = f"test_{uuid.uuid4().hex}"
     plain = url.format(name="postgres").replace("+psycopg", "")
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
