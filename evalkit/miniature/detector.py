@@ -209,12 +209,10 @@ def sharpen(model: Mask2FormerForUniversalSegmentation, *, classes: float, masks
     """Multiply class and mask logits: surer scores, the same masks and ranking per query."""
     import torch
 
-    heads = (
-        (model.class_predictor, classes),
-        (model.model.transformer_module.decoder.mask_predictor.mask_embedder.layers[-1][0], masks),
-    )
+    embedder = model.model.transformer_module.decoder.mask_predictor.mask_embedder
+    last = next(embedder.layers[-1].children())
     with torch.no_grad():
-        for head, factor in heads:
+        for head, factor in ((model.class_predictor, classes), (last, masks)):
             head.weight.mul_(factor)
             head.bias.mul_(factor)
 

@@ -63,7 +63,8 @@ def _hits(
     for name, mask in zip(names, masks, strict=True):
         candidates = enumerate(found.get(name, ()))
         match = next(
-            (i for i, d in candidates if (name, i) not in used and _overlaps(d, mask)), None
+            (i for i, d in candidates if (name, i) not in used and overlap(d.mask, mask) > 0.5),
+            None,
         )
         if match is not None:
             used.add((name, match))
@@ -71,8 +72,9 @@ def _hits(
     return tuple(hits)
 
 
-def _overlaps(detection: Detection, mask: Mask) -> bool:
-    if detection.mask is None:
-        return False
-    union = int((detection.mask | mask).sum())
-    return union > 0 and int((detection.mask & mask).sum()) / union > 0.5
+def overlap(a: Mask | None, b: Mask) -> float:
+    """Return intersection over union of two masks; 0 where there is none."""
+    if a is None:
+        return 0.0
+    union = int((a | b).sum())
+    return int((a & b).sum()) / union if union else 0.0

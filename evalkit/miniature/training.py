@@ -71,7 +71,7 @@ def fit(
         model.parameters(), lr=plan.rate, betas=plan.betas, weight_decay=plan.weight_decay
     )
     state = _resume(model, optimiser, plan)
-    started, saved, losses = time.monotonic() - state.seconds, state.seconds, [0.0][:0]
+    started, saved, losses = time.monotonic() - state.seconds, state.seconds, []
     bar = tqdm(total=100, desc=f"training {plan.part}", unit="%")
     model.train()
     while (share := _share(state, plan)) < 1:
@@ -83,8 +83,9 @@ def fit(
             saved = state.seconds
             _note(model, state, losses, validate, bar)
             _save(model, optimiser, state, plan)
-    _note(model, state, losses, validate, bar)
-    _save(model, optimiser, state, plan)
+    if losses:
+        _note(model, state, losses, validate, bar)
+        _save(model, optimiser, state, plan)
     bar.close()
     return state.curve
 
