@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,9 +27,10 @@ class Trace:
     """Pictures whose latents or pixels were not finite."""
 
     @property
-    def evaluations(self) -> float:
+    def evaluations(self) -> int | float:
         """Denoiser evaluations per picture; guidance in one doubled batch counts as two."""
-        return self.denoised / self.size
+        whole, rest = divmod(self.denoised, self.size)
+        return self.denoised / self.size if rest else whole
 
     def inspect(self, values: Any) -> None:
         """Note the pictures of which a value is NaN or infinite."""
@@ -76,8 +78,6 @@ def _seeded(step: Any, generators: list[torch.Generator], trace: Trace) -> Any:
 
 
 def _parameters(function: Any) -> set[str]:
-    import inspect
-
     return set(inspect.signature(function).parameters)
 
 
