@@ -73,7 +73,7 @@ def miss(sentence: Sentence, rng: random.Random, *, pairs: Pairs = "train") -> S
         include = _moved(include, rng)
     elif wanted.tag == "counting":
         others = [n for n in range(2, MOST + 1) if n != include[0].count]
-        include = [include[0].model_copy(update={"count": rng.choice(others)})]
+        return _reworded(sentence, exactly(include[0], rng.choice(others)))
     elif wanted.tag == "color_attr" and rng.random() < 0.7:
         include = _exchanged(include)
     elif wanted.tag in ("colors", "color_attr"):
@@ -84,6 +84,13 @@ def miss(sentence: Sentence, rng: random.Random, *, pairs: Pairs = "train") -> S
         include[at] = include[at].model_copy(update={"class_name": name})
     wrong = wanted.model_copy(update={"include": tuple(include)})
     return _reworded(sentence, wrong)
+
+
+def exactly(clause: Clause, count: int) -> Requirements:
+    """Ask for so many of a class and no more, as GenEval's counting task does."""
+    more = clause.model_copy(update={"count": count + 1})
+    wanted = clause.model_copy(update={"count": count})
+    return Requirements(tag="counting", include=(wanted,), exclude=(more,))
 
 
 def _moved(include: Sequence[Clause], rng: random.Random) -> list[Clause]:

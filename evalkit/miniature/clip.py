@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 WIDTH, VISION_DEPTH, TEXT_DEPTH, HEADS = 128, 4, 3, 4
 BATCH = 80
-SCENES = {"train": 36_000, "validation": 3_000}
+SCENES = {"train": 20_000, "validation": 1_000}
 LARGEST_SCALE = 60.0
 ABOUT_PICTURES, ABOUT_TEXTS, ABOUT_PATCHES, NEAR_MISSES = 0.2, 0.05, 1.0, 1.0
 """How much the questions of the witness and the near misses weigh against the contrast."""

@@ -10,12 +10,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from evalkit.miniature import views
-from evalkit.miniature.captions import Sentence, miss, word
+from evalkit.miniature.captions import Sentence, exactly, miss, word
 from evalkit.miniature.facts import Bools, of_scene
 from evalkit.miniature.faults import FAULTS, blur, noise
 from evalkit.miniature.rendering import Rendered, Scene, render
 from evalkit.miniature.scenes import (
     CLASSES,
+    MOST,
     TASKS,
     Pairs,
     random_requirements,
@@ -100,8 +101,10 @@ def plan(kind: str, rng: random.Random, pairs: Pairs) -> Contest:
 
 def _true_of(scene: Scene, other: Scene, tag: str) -> list[Requirements]:
     """Return what is true of one scene and not of the other, in the form of one task."""
-    known = [r for r in truths(scene) if r.tag == tag and r.include[0].count <= 4]
-    return [r for r in known if not shows(other, r)]
+    said = [r for r in truths(scene) if r.tag == tag and r.include[0].count <= MOST]
+    if tag == "counting":
+        said = [exactly(r.include[0], r.include[0].count) for r in said]
+    return [r for r in said if not shows(other, r)]
 
 
 def draw(seed: str, count: int, pairs: Pairs = "train", vae: float = 0.0) -> Contests:

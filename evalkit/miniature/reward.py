@@ -39,7 +39,7 @@ from evalkit.scorers.reward_net import (
 
 WIDTH, HEADS, VISION_DEPTH, TEXT_DEPTH = 128, 4, 4, 3
 BATCH = 36
-PAIRS = {"train": 24_000, "validation": 3_000}
+PAIRS = {"train": 15_000, "validation": 1_000}
 ABOUT_PATCHES, ABOUT_NOUNS, ABSOLUTE = 1.0, 0.2, 0.5
 """How much the questions and the judgement of single pictures weigh against the comparisons."""
 
