@@ -32,7 +32,8 @@ DETECTOR = "facebook/mask2former-swin-small-coco-instance"
 COLOURS = "timm/vit_large_patch14_clip_224.openai"
 """OpenAI's ViT-L/14, which open_clip's tag "openai" stands for."""
 DETECTOR_FILES = ("*.json", "*.safetensors")
-COLOUR_FILES = ("*.json", "*.txt", "open_clip_model.safetensors", "model.safetensors")
+OPEN_CLIP_FILES = ("*.json", "open_clip_model.safetensors")
+CLIP_FILES = ("*.json", "*.txt", "model.safetensors", "open_clip_model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ class GenEval:
 
     @cached_property
     def _colour_files(self) -> Weights:
-        return resolve(self._colour_weights, files=COLOUR_FILES)
+        files = OPEN_CLIP_FILES if self._colour_weights == COLOURS else CLIP_FILES
+        return resolve(self._colour_weights, files=files)
 
     def load(self) -> None:
         """Bring the detector and the colour model into memory."""

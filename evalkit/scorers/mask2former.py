@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +19,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from transformers import Mask2FormerForUniversalSegmentation
 
-from evalkit.errors import WeightsError
 from evalkit.scorers.detection import Detection, Found
 from evalkit.scorers.pictures import normalised
+from evalkit.scorers.pretrained import load
 from evalkit.weights import read_json
 
 MAX_PAIRS = 100
@@ -122,7 +121,7 @@ class Mask2Former:
         batch_size: int = 4,
     ) -> None:
         self._preparation = Preparation.read(folder / "preprocessor_config.json", fit)
-        self._model = _load(folder).to(device).eval()
+        self._model = load(Mask2FormerForUniversalSegmentation, folder).to(device)
         self._device = device
         self._floor = floor
         self._batch_size = batch_size
@@ -236,22 +235,3 @@ def tight_box(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
     if not len(columns):
         return 0.0, 0.0, 0.0, 0.0
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
-
-
-def _load(folder: Path) -> Any:
-    try:
-        model, report = Mask2FormerForUniversalSegmentation.from_pretrained(
-            folder, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{folder} holds no Mask2Former that can be loaded: {reason}") from error
-    for fault in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        # The criterion belongs to training.
-        keys = sorted(str(k) for k in report[fault] if not str(k).startswith("criterion."))
-        if keys:
-            raise WeightsError(
-                f"The Mask2Former in {folder} has {len(keys)} {fault.replace('_', ' ')}: "
-                f"{', '.join(keys[:3])}. Check that config.json belongs to the weights."
-            )
-    return model

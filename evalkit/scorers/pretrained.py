@@ -1,0 +1,39 @@
+"""Load a transformers checkpoint strictly: nothing missing, nothing left over, float32."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evalkit.errors import WeightsError
+
+_UNUSED = re.compile(
+    r"^criterion\.|(relative_position_index|position_ids|num_batches_tracked|empty_weight)$"
+)
+"""What belongs to training, or is a constant that only some versions store."""
+FAULTS = ("missing_keys", "unexpected_keys", "mismatched_keys")
+
+
+def load(kind: type[Any], folder: Path) -> Any:
+    """Return ``kind.from_pretrained(folder)`` in evaluation mode, or raise WeightsError.
+
+    transformers itself fills missing tensors with random numbers and only logs that.
+    """
+    try:
+        model, report = kind.from_pretrained(
+            folder, output_loading_info=True, dtype=torch.float32, local_files_only=True
+        )
+    except Exception as error:  # a corrupt file raises anything
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"{folder} holds no {kind.__name__} that loads: {reason}") from error
+    for fault in FAULTS:
+        keys = sorted(k for k in map(str, report[fault]) if not _UNUSED.search(k))
+        if keys:
+            raise WeightsError(
+                f"The {kind.__name__} in {folder} has {len(keys)} {fault.replace('_', ' ')}: "
+                f"{', '.join(keys[:3])}. Check that config.json belongs to the weights."
+            )
+    return model.eval()
