@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SIDE = 64
 BATCH = 8
-PICTURES = {"train": 24_000, "validation": 128, "test": 512}
+PICTURES = {"train": 24_000, "validation": 128}
 CONFIG: Mapping[str, Any] = MappingProxyType(
     {
         "in_channels": 3,
