@@ -254,6 +254,6 @@ def _interval_facts(
         "design_effect": float(clustered / independent) if independent > 0 else None,
     }
     if spread.failed is not None:
-        replicates = options.replicates * max(1, len(groups.members))
+        replicates = options.replicates * len(groups.members)
         facts |= {"replicates": replicates, "failed_replicates": spread.failed}
     return facts

@@ -223,26 +223,29 @@ def _table(
     everything: Tally, part: Tally, found: Identified, result: Estimate | None, options: Options
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     wins, ties, bad = everything.wins(), everything.draws([TIE]), everything.draws([BOTH_BAD])
-    frame = pd.DataFrame({"model": everything.models})
-    for name in ("rating", "low", "high"):
-        frame[name] = np.nan
-    for name in ("rank_low", "rank_high"):
-        frame[name] = pd.array([pd.NA] * len(frame), dtype="Int64")
-    frame["p_best"] = np.nan
-    frame["battles"] = (wins + wins.T + ties + bad).sum(axis=1)
-    frame["wins"], frame["losses"] = wins.sum(axis=1), wins.sum(axis=0)
-    frame["ties"], frame["both_bad"] = ties.sum(axis=1), bad.sum(axis=1)
-    frame["status"] = list(found.status)
+    group, size = list(found.group), len(everything.models)
+    values: dict[str, Any] = {}
     cov = pd.DataFrame(np.zeros((0, 0)))
+    status = np.array(found.status, dtype=object)
     if result:
-        values, matrix = _on_scale(result, part, options)
-        for name, column in _columns(values, matrix, result, options).items():
-            frame.loc[list(found.group), name] = column
+        rating, matrix = _on_scale(result, part, options)
+        values = _columns(rating, matrix, result, options)
         cov = pd.DataFrame(matrix, index=part.models, columns=part.models)
-        frame.loc[list(found.group), "status"] = _statuses(part, frame, found, options)
-    order = frame.sort_values(["rating", "model"], ascending=[False, True], na_position="last")
-    best = [name for name in order["model"] if name in cov.index]
-    return order.reset_index(drop=True), cov.loc[best, best]
+        status[group] = _statuses(part, values.get("low", np.full(len(group), np.nan)), options)
+    columns: dict[str, Any] = {"model": everything.models}
+    for name in ("rating", "low", "high", "rank_low", "rank_high", "p_best"):
+        columns[name] = np.full(size, np.nan)
+        columns[name][group] = values.get(name, np.nan)
+    for name in ("rank_low", "rank_high"):
+        columns[name] = pd.array(columns[name], dtype="Int64")
+    columns["battles"] = (wins + wins.T + ties + bad).sum(axis=1)
+    columns |= {"wins": wins.sum(axis=1), "losses": wins.sum(axis=0)}
+    columns |= {"ties": ties.sum(axis=1), "both_bad": bad.sum(axis=1), "status": status}
+    table = pd.DataFrame(columns).sort_values(
+        ["rating", "model"], ascending=[False, True], na_position="last", ignore_index=True
+    )
+    best = list(table["model"][: len(cov)])
+    return table, cov.loc[best, best]
 
 
 def _on_scale(result: Estimate, part: Tally, options: Options) -> tuple[Floats, Floats]:
@@ -277,10 +280,10 @@ def _columns(values: Floats, matrix: Floats, result: Estimate, options: Options)
     return columns
 
 
-def _statuses(part: Tally, frame: pd.DataFrame, found: Identified, options: Options) -> list[str]:
+def _statuses(part: Tally, lows: Floats, options: Options) -> list[str]:
     """Say of each rated model why it has no interval, where it has none."""
     words = []
-    for name, low in zip(part.models, frame.loc[list(found.group), "low"], strict=True):
+    for name, low in zip(part.models, lows, strict=True):
         if options.anchor and name == options.anchor[0]:
             words.append(f"{RATED}: the anchor, fixed by choice, so it has no interval")
         elif options.model == "elo":

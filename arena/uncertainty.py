@@ -36,12 +36,24 @@ class Clusters:
 
 
 @dataclass(frozen=True, eq=False)
+class Members:
+    """How many votes of each cell (4 a pair) each cluster cast."""
+
+    shared: csr_array[np.float64]
+    """Clusters of several votes x cells."""
+    alone: Ints
+    """Votes of each cell that are clusters of their own."""
+    number: int
+    """Number of clusters of both kinds."""
+
+
+@dataclass(frozen=True, eq=False)
 class Groups:
-    """The clusters of a set of votes, and how many votes of each cell each cluster cast."""
+    """The clusters of a set of votes; without any, every vote is a cluster."""
 
     by: tuple[Clusters, ...]
-    members: tuple[csr_array[np.float64], ...]
-    """Clusters x cells; with two ways the third is of their intersections."""
+    members: tuple[Members, ...]
+    """One for each way; with two ways the third is of their intersections."""
 
     @property
     def freedom(self) -> float:
@@ -100,13 +112,9 @@ def clusters(
 
 def group(tally: Tally, by: Sequence[Clusters]) -> Groups:
     """Count the votes of each cell by cluster, once for all that needs it."""
-    ways = [*by, _both(*by)] if len(by) == 2 else by
-    ones = np.ones(tally.votes)
-    members = [
-        csr_array((ones, (one.codes, tally.cell)), shape=(one.number, tally.counts.size))
-        for one in ways
-    ]
-    return Groups(tuple(by), tuple(members))
+    every = Clusters("vote", np.arange(tally.votes), tally.votes)
+    ways = [*by, _both(*by)] if len(by) == 2 else by or [every]
+    return Groups(tuple(by), tuple(_members(tally, one) for one in ways))
 
 
 def sandwich(fit: Fit, pairs: Pairs, tally: Tally, groups: Groups) -> Covariance:
@@ -118,8 +126,7 @@ def sandwich(fit: Fit, pairs: Pairs, tally: Tally, groups: Groups) -> Covariance
     """
     bread = invert(fit.information, fit.shape.size)[0]
     score = _scores(fit, pairs)
-    weights = tally.counts.ravel()
-    outer = (score.T @ (score * weights[:, None])).toarray()
+    outer = _outer(score, tally.counts.ravel())
     # A tie split in halves carries no noise, so Bradley-Terry's own variance overstates by them.
     noisy = 1.0 if fit.shape.ties else float(tally.counts[:, :TIE].sum() / tally.votes)
     least = bread * (FLOOR * noisy)
@@ -152,15 +159,15 @@ def bootstrap(
     """
     rng = np.random.default_rng(seed)
     parts, failed = [], 0
-    for members in groups.members or (None,):
-        theta = _replicates(fit, pairs, tally, members, (split_ties, replicates), rng)
-        number = members.shape[0] if members is not None else tally.votes
+    for members in groups.members:
+        drawing = (split_ties, replicates)
+        theta = _replicates(fit, pairs, tally.counts.shape, members, drawing, rng)
         if len(theta) < 2:
             raise EvalkitError(
                 f"Only {len(theta)} of {replicates} bootstrap replicates had a finite estimate: "
                 "there are too few votes for it. Use the sandwich or collect more votes."
             )
-        parts.append(np.cov(theta.T) * number / (number - 1))
+        parts.append(np.cov(theta.T) * members.number / (members.number - 1))
         failed += replicates - len(theta)
     matrix = parts[0] + parts[1] - parts[2] if len(parts) > 1 else parts[0]
     closed = sandwich(fit, pairs, tally, Groups((), ()))
@@ -223,15 +230,32 @@ def _scores(fit: Fit, pairs: Pairs) -> csr_array[np.float64]:
     return csr_array((values, (rows, columns)), shape=(len(cells), fit.shape.parameters))
 
 
-def _meat(score: csr_array[np.float64], members: csr_array[np.float64]) -> Floats:
+def _members(tally: Tally, one: Clusters) -> Members:
+    size = np.bincount(one.codes, minlength=one.number)
+    alone = size[one.codes] == 1
+    cells = tally.counts.size
+    several = size > 1
+    rows = (np.cumsum(several) - 1)[one.codes[~alone]]
+    shared = csr_array(
+        (np.ones(len(rows)), (rows, tally.cell[~alone])), shape=(int(several.sum()), cells)
+    )
+    return Members(shared, np.bincount(tally.cell[alone], minlength=cells), one.number)
+
+
+def _outer(score: csr_array[np.float64], counts: Ints) -> Floats:
+    """Sum the squared scores of so many votes of each cell."""
+    outer: Floats = (score.T @ (score * counts[:, None])).toarray()
+    return outer
+
+
+def _meat(score: csr_array[np.float64], members: Members) -> Floats:
     """Sum the squared scores of the clusters, in blocks that bound the memory."""
-    number, parameters = members.shape[0], score.shape[1]
-    block = max(1, 2_000_000 // parameters)
-    total = np.zeros((parameters, parameters))
-    for start in range(0, number, block):
-        sums = (members[start : start + block] @ score).toarray()
+    total = _outer(score, members.alone)
+    block = max(1, 2_000_000 // score.shape[1])
+    for start in range(0, members.shared.shape[0], block):
+        sums = (members.shared[start : start + block] @ score).toarray()
         total += sums.T @ sums
-    return total * (number / (number - 1))
+    return total * (members.number / (members.number - 1))
 
 
 def _floored(matrix: Floats, least: Floats) -> Floats:
@@ -249,25 +273,22 @@ def _floored(matrix: Floats, least: Floats) -> Floats:
 def _replicates(
     fit: Fit,
     pairs: Pairs,
-    tally: Tally,
-    members: csr_array[np.float64] | None,
+    cells: tuple[int, ...],
+    members: Members,
     drawing: tuple[bool, int],
     rng: np.random.Generator,
 ) -> Floats:
     """Refit resampled counts in blocks that bound the memory; return the finite estimates."""
     split_ties, replicates = drawing
-    cells = tally.counts.shape
-    number = 0 if members is None else members.shape[0]
-    block = max(1, 2_000_000 // max(tally.counts.size, fit.shape.parameters**2, number))
+    number = members.shared.shape[0]
+    block = max(1, 2_000_000 // max(members.alone.size, fit.shape.parameters**2, number))
     kept = []
     for start in range(0, replicates, block):
         size = min(block, replicates - start)
-        if members is None:
-            counts = rng.poisson(tally.counts, (size, *cells)).astype(float)
-        else:
-            weights = rng.poisson(1, (size, number)).astype(float)
-            counts = np.asarray(weights @ members).reshape(size, *cells)
-        kept.append(_refit(fit, pairs, outcome_counts(counts, split_ties=split_ties)))
+        weights = rng.poisson(1, (size, number)).astype(float)
+        drawn = weights @ members.shared + rng.poisson(members.alone, (size, members.alone.size))
+        counts = outcome_counts(drawn.reshape(size, *cells), split_ties=split_ties)
+        kept.append(_refit(fit, pairs, counts))
     return np.concatenate(kept)
 
 
