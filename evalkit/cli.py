@@ -169,7 +169,9 @@ def generate(
     ],
     seeds: Annotated[int, typer.Option(min=1, help="Pictures a prompt: seeds 0 to N-1.")] = 4,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N prompts.")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 8,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Pictures drawn together: 1 repeats to the byte.")
+    ] = 1,
     engine: Annotated[str, typer.Option(help="Where the work runs: local.")] = "local",
     catalogue_file: Annotated[
         list[Path] | None,

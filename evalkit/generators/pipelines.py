@@ -29,11 +29,12 @@ class Diffusers:
     """Draw with a diffusers pipeline, one generator of noise per picture.
 
     The picture of (prompt, seed) does not depend on its neighbours: its noise comes from a CPU
-    generator of its own, between steps too. Drawn alone (``batch_size`` 1, the default) its bytes
-    repeat; in a larger batch the device may round differently, by at most 1/255 in tests on a CPU.
+    generator of its own, between steps too. Drawn alone its bytes repeat; with others the device
+    may round differently, by at most 1/255 in tests on a CPU. ``batch_size`` limits how many are
+    drawn together; None means as many as each call of ``draw`` names.
     """
 
-    def __init__(self, spec: ModelSpec, batch_size: int = 1) -> None:
+    def __init__(self, spec: ModelSpec, batch_size: int | None = None) -> None:
         self.spec = spec
         self._batch_size = batch_size
         self._recipe = parse(spec)
@@ -60,7 +61,7 @@ class Diffusers:
         todo = list(zip([p.text for p in prompts], seeds, strict=True))
         pictures: list[Picture] = []
         while todo:
-            size = 1 if self._alone else self._batch_size
+            size = 1 if self._alone else self._batch_size or len(todo)
             pictures += self._attempt(todo[:size])
             todo = todo[size:]
         return pictures

@@ -1,4 +1,4 @@
-"""What every scorer of pictures offers. The adapters are loaded by name, through the registry."""
+"""What every scorer of pictures offers; the registry loads the adapters by name."""
 
 from __future__ import annotations
 
