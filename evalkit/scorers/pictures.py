@@ -79,8 +79,11 @@ def _part(
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Return the picture in RGB, turned as its EXIF orientation says."""
-    return ImageOps.exif_transpose(image).convert("RGB")
+    """Return the picture in RGB, turned as its EXIF orientation says, if that can be read."""
+    try:
+        return ImageOps.exif_transpose(image).convert("RGB")
+    except SyntaxError:  # what Pillow raises for EXIF data that is no TIFF
+        return image.convert("RGB")
 
 
 def pixel_digest(image: Image.Image) -> str:

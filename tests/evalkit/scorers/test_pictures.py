@@ -91,6 +91,12 @@ def test_a_picture_is_turned_as_its_exif_says() -> None:
     assert image.size == (5, 3)
 
 
+def test_exif_that_cannot_be_read_says_nothing() -> None:
+    image = noise((5, 3))
+    image.info["exif"] = b"junk"
+    assert upright(image).tobytes() == noise((5, 3)).tobytes()
+
+
 def test_the_pixel_digest_sees_pixels_only() -> None:
     image = noise((5, 3))
     noted = image.copy()
