@@ -26,8 +26,8 @@ class Judge(StrEnum):
 MEASURED_BY: Mapping[Judge, str] = MappingProxyType(
     {
         Judge.DETECTOR: "evalkit.miniature.detector_accuracy:evaluate",
-        Judge.CLIP: "evalkit.miniature.clip:evaluate",
-        Judge.REWARD: "evalkit.miniature.reward:evaluate",
+        Judge.CLIP: "evalkit.miniature.clip_accuracy:evaluate",
+        Judge.REWARD: "evalkit.miniature.reward_accuracy:evaluate",
     }
 )
 
@@ -37,8 +37,8 @@ def measure(judges: Iterable[Judge], count: int) -> list[Row]:
     rows: list[Row] = []
     for judge in judges:
         module, _, name = MEASURED_BY[judge].partition(":")
-        evaluate = cast(Callable[[int], list[Row]], getattr(import_module(module), name))
-        rows += evaluate(count)
+        evaluate = cast(Callable[..., list[Row]], getattr(import_module(module), name))
+        rows += evaluate(count=count)
     return rows
 
 
