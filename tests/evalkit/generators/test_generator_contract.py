@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from evalkit import registry
@@ -57,6 +58,10 @@ def names(pictures):
     return [p.image and hashlib.sha256(p.image.tobytes()).hexdigest() for p in pictures]
 
 
+def pixels(pictures):
+    return [np.asarray(p.image).astype(int) for p in pictures]
+
+
 def test_making_one_is_cheap_and_loading_is_repeatable(spec):
     generator = registry.generator(spec)
     assert generator.spec is spec
@@ -74,11 +79,15 @@ def test_as_many_pictures_as_prompts_all_rgb(spec, prompts):
 def test_alone_in_a_batch_and_in_another_order_the_picture_is_the_same(spec, prompts):
     generator = registry.generator(spec)
     items = [(p, s) for p in prompts for s in (0, 1)]
-    together = names(generator.draw([p for p, _ in items], [s for _, s in items]))
-    backwards = names(generator.draw([p for p, _ in items[::-1]], [s for _, s in items[::-1]]))
-    alone = [names(registry.generator(spec).draw([p], [s]))[0] for p, s in items]
-    assert together == backwards[::-1] == alone
-    assert len(set(together)) == len(items)
+    together = pixels(generator.draw([p for p, _ in items], [s for _, s in items]))
+    backwards = pixels(generator.draw([p for p, _ in items[::-1]], [s for _, s in items[::-1]]))
+    alone = [pixels(registry.generator(spec).draw([p], [s]))[0] for p, s in items]
+    for one, two, three in zip(together, backwards[::-1], alone, strict=True):
+        # A device may round a larger batch differently: one step of 255 at most.
+        assert np.abs(one - two).max() <= 1
+        assert np.abs(one - three).max() <= 1
+    distinct = {a.tobytes() for a in together}
+    assert len(distinct) == len(items)
 
 
 def test_nothing_that_is_given_is_changed(spec, prompts):
