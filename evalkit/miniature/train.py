@@ -21,6 +21,11 @@ class Part(StrEnum):
     CLIP = "clip"
     REWARD = "reward"
 
+    @property
+    def folder(self) -> Path:
+        """Where the package carries the part's weights."""
+        return MINIATURE_ROOT / ("image-reward" if self is Part.REWARD else self.value)
+
 
 def main(
     part: Part,
@@ -37,7 +42,7 @@ def main(
     import torch
 
     torch.set_num_threads(threads)
-    folder = out or MINIATURE_ROOT / part.value
+    folder = out or part.folder
     folder.mkdir(parents=True, exist_ok=True)
     train = import_module(f"evalkit.miniature.{part.value}").train
     train(folder, minutes, seed, steps=steps, work=work)
