@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from arena import elo
+from arena.clusters import Clusters, Groups, group
 from arena.comparisons import quantile, two_sided
 from arena.identify import finite_ties
 from arena.likelihood import (
@@ -20,15 +21,7 @@ from arena.likelihood import (
     side_is_confounded,
 )
 from arena.tally import BOTH_BAD, LEFT, RIGHT, TIE, Floats, Tally
-from arena.uncertainty import (
-    Clusters,
-    Covariance,
-    Groups,
-    bootstrap,
-    group,
-    outcome_counts,
-    sandwich,
-)
+from arena.uncertainty import Covariance, bootstrap, outcome_counts, sandwich
 from evalkit.errors import EvalkitError, UnknownNameError, VotesError
 
 POINTS = float(400 / np.log(10))

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from arena import comparisons
+from arena import comparisons, standings
+from arena.clusters import clusters
 from arena.estimate import CENTRE, POINTS, Estimate, Method, Model, Options, estimate, separated
 from arena.identify import RATED, Identified, identify
 from arena.likelihood import Pairs, Shape, chances
-from arena.tally import BOTH_BAD, OUTCOMES, TIE, Floats, Tally, count
-from arena.uncertainty import clusters
+from arena.tally import OUTCOMES, Floats, Tally, count
 from evalkit.errors import EvalkitError, UnknownNameError, VotesError
 
 SCHEMA = 1
@@ -197,7 +197,7 @@ def _ratings(
         by, notes = clusters(votes, keep, options.cluster)
         result = estimate(part, by, options)
         warnings += [*notes, *result.warnings]
-    table, cov = _table(everything, part, found, result, options)
+    table, cov = standings.table(everything, part, found, result, options)
     return Ratings(
         model=options.model,
         table=table,
@@ -217,82 +217,6 @@ def _pooled(votes: pd.DataFrame) -> list[str]:
     if len(asked) < 2:
         return []
     return [f"votes on {len(asked)} criteria are pooled: {', '.join(asked)}"]
-
-
-def _table(
-    everything: Tally, part: Tally, found: Identified, result: Estimate | None, options: Options
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    wins, ties, bad = everything.wins(), everything.draws([TIE]), everything.draws([BOTH_BAD])
-    group, size = list(found.group), len(everything.models)
-    values: dict[str, Any] = {}
-    cov = pd.DataFrame(np.zeros((0, 0)))
-    status = np.array(found.status, dtype=object)
-    if result:
-        rating, matrix = _on_scale(result, part, options)
-        values = _columns(rating, matrix, result, options)
-        cov = pd.DataFrame(matrix, index=part.models, columns=part.models)
-        status[group] = _statuses(part, values.get("low", np.full(len(group), np.nan)), options)
-    columns: dict[str, Any] = {"model": everything.models}
-    for name in ("rating", "low", "high", "rank_low", "rank_high", "p_best"):
-        columns[name] = np.full(size, np.nan)
-        columns[name][group] = values.get(name, np.nan)
-    for name in ("rank_low", "rank_high"):
-        columns[name] = pd.array(columns[name], dtype="Int64")
-    columns["battles"] = (wins + wins.T + ties + bad).sum(axis=1)
-    columns |= {"wins": wins.sum(axis=1), "losses": wins.sum(axis=0)}
-    columns |= {"ties": ties.sum(axis=1), "both_bad": bad.sum(axis=1), "status": status}
-    table = pd.DataFrame(columns).sort_values(
-        ["rating", "model"], ascending=[False, True], na_position="last", ignore_index=True
-    )
-    best = list(table["model"][: len(cov)])
-    return table, cov.loc[best, best]
-
-
-def _on_scale(result: Estimate, part: Tally, options: Options) -> tuple[Floats, Floats]:
-    """Put log-strengths on the Elo scale, relative to their mean or to the anchor."""
-    size = len(part.models)
-    origin, zero = np.full(size, 1 / size), CENTRE
-    if options.anchor:
-        origin, zero = np.eye(size)[part.models.index(options.anchor[0])], options.anchor[1]
-    shift = np.eye(size) - origin
-    return zero + POINTS * (shift @ result.strengths), (
-        POINTS**2 * (shift @ result.covariance @ shift.T)
-    )
-
-
-def _columns(values: Floats, matrix: Floats, result: Estimate, options: Options) -> dict[str, Any]:
-    if options.model == "elo":
-        return {"rating": values}
-    reach = comparisons.quantile(options.level, result.freedom) * (
-        comparisons.standard_errors(matrix)
-    )
-    tests = comparisons.differences(values, matrix, result.freedom)
-    best, worst = comparisons.ranks(len(values), tests, 1 - options.level)
-    columns = {
-        "rating": values,
-        "low": values - reach,
-        "high": values + reach,
-        "rank_low": best,
-        "rank_high": worst,
-    }
-    if np.isfinite(matrix).all():
-        columns["p_best"] = comparisons.chance_of_best(values, matrix, options.seed)
-    return columns
-
-
-def _statuses(part: Tally, lows: Floats, options: Options) -> list[str]:
-    """Say of each rated model why it has no interval, where it has none."""
-    words = []
-    for name, low in zip(part.models, lows, strict=True):
-        if options.anchor and name == options.anchor[0]:
-            words.append(f"{RATED}: the anchor, fixed by choice, so it has no interval")
-        elif options.model == "elo":
-            words.append(f"{RATED}: paper-style Elo, which has no interval")
-        elif np.isnan(low):
-            words.append(f"{RATED}: equal, as every vote was a tie, so there is no interval")
-        else:
-            words.append(RATED)
-    return words
 
 
 def _diagnostics(

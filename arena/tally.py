@@ -18,6 +18,7 @@ Floats: TypeAlias = NDArray[np.float64]
 
 OUTCOMES = ("left", "right", "tie", "both_bad")
 LEFT, RIGHT, TIE, BOTH_BAD = range(4)
+MIRRORED = (RIGHT, LEFT, TIE, BOTH_BAD)
 MAX_MODELS = 2000
 """A table of models by models is held in memory; more names than this are pictures, not models."""
 
@@ -91,6 +92,8 @@ class Tally:
 def count(votes: pd.DataFrame) -> Tally:
     """Count a frame shaped like votes.csv: ``left, right, winner``; refuse what is not a vote.
 
+    A row whose ``side_swapped`` is true was shown the other way round, and is counted as shown.
+
     Raises:
         VotesError: a column, a name or a winner is missing, unknown or impossible; the message
             names the row and the value.
@@ -99,6 +102,10 @@ def count(votes: pd.DataFrame) -> Tally:
     outcome = _outcomes(votes["winner"])
     models, left, right = _sides(votes["left"], votes["right"])
     _refuse(left == right, votes["left"], "the model {value!r} battles itself; drop the row")
+    if "side_swapped" in votes.columns:
+        swapped = _truth(votes["side_swapped"])
+        left, right = np.where(swapped, right, left), np.where(swapped, left, right)
+        outcome = np.where(swapped, np.array(MIRRORED, dtype=np.int32)[outcome], outcome)
     size = len(models)
     code = (left * size + right) * 4 + outcome
     full = np.bincount(code, minlength=4 * size * size).reshape(-1, 4)
@@ -156,6 +163,20 @@ def _outcomes(column: pd.Series[Any]) -> Codes:
     outcome = table[codes]
     _refuse(outcome < 0, column, "winner {value!r} is unknown; use left, right, tie or both_bad")
     return outcome
+
+
+def _truth(column: pd.Series[Any]) -> NDArray[np.bool_]:
+    """Read true, false or nothing, also as the words or numbers of a CSV file."""
+    codes, values = factorise(column)
+    words = ("true", "1", "1.0", "false", "0", "0.0", "")
+    place = [words.index(word) if word in words else -1 for word in map(_lower, values)]
+    known = np.array([*place, len(words)])[codes]
+    _refuse(known < 0, column, "side_swapped is {value!r}, neither true nor false")
+    return known < 3
+
+
+def _lower(value: object) -> str:
+    return str(value).lower()
 
 
 def _place(number: dict[str, int], value: object) -> int:

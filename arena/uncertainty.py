@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from arena.clusters import Groups, Members
 from arena.identify import finite_ties, strongly_connected
 from arena.likelihood import Fit, Pairs, chances, invert, newton, residuals, side_is_confounded
-from arena.tally import BOTH_BAD, TIE, Codes, Floats, Ints, Tally, factorise
-from evalkit.errors import EvalkitError, UnknownNameError
+from arena.tally import BOTH_BAD, TIE, Floats, Ints, Tally
+from evalkit.errors import EvalkitError
 
-FEW_CLUSTERS = 10
-"""Below this the interval rests on few people or prompts; the t quantile alone exceeds 2.26."""
 FLOOR = 0.25
 """Least variance in any direction, relative to the model's own (the inverse information).
 
@@ -24,46 +21,6 @@ Raters who happen to agree to the letter, or a pair of models with nothing but t
 make an interval of no width. Simulated with 10 or more clusters the floor changes coverage by less
 than 1 %; with 3 to 5 it makes the intervals conservative (97-98 %).
 """
-
-
-@dataclass(frozen=True, eq=False)
-class Clusters:
-    """Which votes belong together: one code per vote."""
-
-    name: str
-    codes: Codes
-    number: int
-
-
-@dataclass(frozen=True, eq=False)
-class Members:
-    """How many votes of each cell (4 a pair) each cluster cast."""
-
-    shared: csr_array[np.float64]
-    """Clusters of several votes x cells."""
-    alone: Ints
-    """Votes of each cell that are clusters of their own."""
-    number: int
-    """Number of clusters of both kinds."""
-
-
-@dataclass(frozen=True, eq=False)
-class Groups:
-    """The clusters of a set of votes; without any, every vote is a cluster."""
-
-    by: tuple[Clusters, ...]
-    members: tuple[Members, ...]
-    """One for each way; with two ways the third is of their intersections."""
-
-    @property
-    def freedom(self) -> float:
-        """Degrees of freedom: the fewest clusters less one, infinite without clusters."""
-        return float(min((one.number - 1 for one in self.by), default=np.inf))
-
-    @property
-    def names(self) -> str:
-        """What the votes are clustered by, for a sentence."""
-        return " and ".join(one.name for one in self.by)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,41 +37,6 @@ class Covariance:
     method: str
     failed: int | None = None
     """Bootstrap replicates without a finite estimate; None where there are no replicates."""
-
-
-def clusters(
-    votes: pd.DataFrame, keep: NDArray[np.bool_], by: Sequence[str]
-) -> tuple[list[Clusters], list[str]]:
-    """Read the clusters of the kept votes from the columns that exist; say what was left out."""
-    found: list[Clusters] = []
-    notes: list[str] = []
-    for name in dict.fromkeys(by):
-        if name not in votes.columns:
-            if name not in ("rater", "prompt"):
-                raise UnknownNameError("cluster column", name, map(str, votes.columns))
-            continue
-        one, missing = _clusters(name, factorise(votes[name])[0][keep])
-        if missing:
-            notes.append(f"{missing} votes name no {name}: each counts as a {name} of its own")
-        if one.number < 2:
-            notes.append(f"all votes have one {name}: the intervals speak of that {name} alone")
-            continue
-        if one.number < FEW_CLUSTERS:
-            notes.append(
-                f"only {one.number} clusters by {name}: the intervals are wide, and trustworthy "
-                f"only if each {name} gave about as many votes"
-            )
-        found.append(one)
-    if len(found) > 2:
-        raise EvalkitError(f"Votes can be clustered by two columns at most, not by {len(found)}.")
-    return found, notes
-
-
-def group(tally: Tally, by: Sequence[Clusters]) -> Groups:
-    """Count the votes of each cell by cluster, once for all that needs it."""
-    every = Clusters("vote", np.arange(tally.votes), tally.votes)
-    ways = [*by, _both(*by)] if len(by) == 2 else by or [every]
-    return Groups(tuple(by), tuple(_members(tally, one) for one in ways))
 
 
 def sandwich(fit: Fit, pairs: Pairs, tally: Tally, groups: Groups) -> Covariance:
@@ -192,23 +114,6 @@ def outcome_counts(counts: Floats | Ints, *, split_ties: bool) -> Floats:
     return folded
 
 
-def _clusters(name: str, codes: Codes) -> tuple[Clusters, int]:
-    """Number the clusters from 0 without gaps; a vote without one is a cluster of its own."""
-    codes = codes.astype(np.int64)
-    alone = codes < 0
-    codes[alone] = codes.max() + 1 + np.arange(alone.sum())
-    used = np.bincount(codes) > 0
-    number = int(used.sum())
-    if number < len(used):
-        codes = (np.cumsum(used) - 1)[codes]
-    return Clusters(name, codes, number), int(alone.sum())
-
-
-def _both(one: Clusters, other: Clusters) -> Clusters:
-    codes, values = pd.factorize(one.codes * other.number + other.codes)
-    return Clusters(f"{one.name} x {other.name}", codes, len(values))
-
-
 def _scores(fit: Fit, pairs: Pairs) -> csr_array[np.float64]:
     """Return the score of one vote of each cell (4 a pair) in each parameter, sparse."""
     to_difference, to_log_nu = residuals(chances(pairs, fit.theta, fit.shape))
@@ -228,18 +133,6 @@ def _scores(fit: Fit, pairs: Pairs) -> csr_array[np.float64]:
     columns = np.concatenate([column for _, column in entries])
     rows = np.tile(cells, len(entries))
     return csr_array((values, (rows, columns)), shape=(len(cells), fit.shape.parameters))
-
-
-def _members(tally: Tally, one: Clusters) -> Members:
-    size = np.bincount(one.codes, minlength=one.number)
-    alone = size[one.codes] == 1
-    cells = tally.counts.size
-    several = size > 1
-    rows = (np.cumsum(several) - 1)[one.codes[~alone]]
-    shared = csr_array(
-        (np.ones(len(rows)), (rows, tally.cell[~alone])), shape=(int(several.sum()), cells)
-    )
-    return Members(shared, np.bincount(tally.cell[alone], minlength=cells), one.number)
 
 
 def _outer(score: csr_array[np.float64], counts: Ints) -> Floats:

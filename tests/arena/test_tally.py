@@ -90,6 +90,23 @@ def test_a_bad_vote_is_refused_by_row_and_value(column, row, value, message):
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "flags", [[True, False], ["True", "false"], [1, 0], [1.0, None], ["1", ""]]
+)
+def test_a_swapped_row_is_counted_as_it_was_shown(flags):
+    rows = [("a", "b", "left"), ("a", "b", "left")]
+    votes = pd.DataFrame(rows, columns=["left", "right", "winner"]).assign(side_swapped=flags)
+    shown = [("b", "a", "right"), ("a", "b", "left")]
+    same(count(votes), count(pd.DataFrame(shown, columns=["left", "right", "winner"])))
+
+
+def test_an_unclear_swap_is_refused():
+    with pytest.raises(
+        VotesError, match=r"row 1 .* side_swapped is 'maybe', neither true nor false"
+    ):
+        count(VOTES.assign(side_swapped="maybe"))
+
+
 @pytest.mark.parametrize("value", [1.5, True, b"a", ("a",)])
 def test_a_name_of_another_type_is_refused(value):
     votes = VOTES.astype(object)

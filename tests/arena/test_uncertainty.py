@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from arena.clusters import Clusters, group
 from arena.comparisons import quantile
 from arena.likelihood import Pairs, Shape, newton
 from arena.ratings import fit
 from arena.tally import Tally
-from arena.uncertainty import Clusters, bootstrap, clusters, group, outcome_counts, sandwich
+from arena.uncertainty import bootstrap, outcome_counts, sandwich
 from evalkit.errors import EvalkitError
 
 SIZE, RATERS, PROMPTS, EACH, NU = 8, 40, 60, 50, 0.5
@@ -230,13 +231,3 @@ def test_missing_one_and_few_clusters_are_told():
     assert "all votes have one prompt: the intervals speak of that prompt alone" in notes
     assert found.diagnostics["intervals"]["clusters"] == {"rater": 10}
     assert "only 3 clusters by rater" in fit(votes(number=3)).diagnostics["warnings"][0]
-
-
-def test_clusters_are_counted_among_the_kept_votes():
-    frame = pd.DataFrame({"rater": ["x", "y", None, "z", "x"]})
-    keep = np.array([True, False, True, True, True])
-    (one,), notes = clusters(frame, keep, ["rater"])
-    assert one.number == 3
-    assert one.codes[0] == one.codes[3]
-    assert len(set(one.codes)) == 3
-    assert len(notes) == 2
