@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from evalkit.errors import WeightsError
+from evalkit.errors import EvalkitError, MissingPackageError, WeightsError
+from evalkit.records import WeightsInfo
 from evalkit.scorers.image_reward import ImageReward, Tokens, read_state
 from evalkit.scorers.reward_net import UNUSED, from_official, geometry_of, to_official
+from evalkit.weights import Weights, resolve
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden" / "imagereward"
@@ -165,6 +168,33 @@ def test_a_part_that_is_not_there_is_named(checkpoints: Any, tmp_path: Path, nam
         _ = ImageReward(folder).card
 
 
+def test_without_a_vocabulary_berts_is_fetched(
+    checkpoints: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    folder, hub = tmp_path / "mine", tmp_path / "hub"
+    shutil.copytree(checkpoints.reward, folder)
+    hub.mkdir()
+    (folder / "vocab.txt").rename(hub / "vocab.txt")
+
+    def from_hub(weights: str, *, files: Any) -> Weights:
+        if weights != "google-bert/bert-base-uncased":
+            return resolve(weights, files=files)
+        assert files == ["vocab.txt"]
+        return Weights(hub, WeightsInfo(id=weights, revision="abc"))
+
+    monkeypatch.setattr("evalkit.scorers.image_reward.resolve", from_hub)
+    scorer, own = ImageReward(folder), ImageReward(checkpoints.reward)
+    picture = Image.effect_noise((40, 30), 80)
+    assert scorer.score(["a red cat"], [picture]) == own.score(["a red cat"], [picture])
+    assert scorer.card.weights[1].id == "google-bert/bert-base-uncased"
+
+
+def test_a_package_that_is_not_there_is_said(checkpoints: Any, monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "evalkit.scorers.reward_net", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'evalkit\[models\]'"):
+        ImageReward(checkpoints.reward).load()
+
+
 @pytest.mark.parametrize("content", [b"", b"\x80\x02nonsense", b"PK\x03\x04"])
 @pytest.mark.parametrize("name", ["ImageReward.pt", "ImageReward.safetensors"])
 def test_a_corrupt_file_is_named(tmp_path: Path, content: bytes, name: str) -> None:
@@ -234,8 +264,6 @@ def test_a_lone_surrogate_is_a_reason(checkpoints: Any) -> None:
 
 
 def test_cuda_that_is_not_there_is_said(checkpoints: Any, monkeypatch: Any) -> None:
-    from evalkit.errors import EvalkitError
-
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(EvalkitError, match="Device 'cuda:0' was asked for"):
         ImageReward(checkpoints.reward, device="cuda:0").load()
