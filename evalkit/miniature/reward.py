@@ -38,7 +38,7 @@ from evalkit.scorers.reward_net import (
 )
 
 WIDTH, HEADS, VISION_DEPTH, TEXT_DEPTH = 128, 4, 4, 3
-BATCH = 36
+BATCH = 24
 PAIRS = {"train": 15_000, "validation": 1_000}
 ABOUT_PATCHES, ABOUT_NOUNS, ABSOLUTE = 1.0, 0.2, 0.5
 """How much the questions and the judgement of single pictures weigh against the comparisons."""
@@ -125,7 +125,17 @@ def train(
 ) -> None:
     """Train on pairs and save to ``out`` under the official names, as float16."""
     torch.manual_seed(1_000 + seed)
-    plan = Plan("reward", minutes, seed, steps, work, warm_up=150, hold=0.3, weight_decay=0.03)
+    plan = Plan(
+        "reward",
+        minutes,
+        seed,
+        steps,
+        work,
+        warm_up=150,
+        hold=0.3,
+        weight_decay=0.03,
+        save_seconds=240,
+    )
     data = {k: drawn(draw, f"reward-{k}", n, work / "data" / "reward") for k, n in PAIRS.items()}
     out.mkdir(parents=True, exist_ok=True)
     config = med_config(write_bert_vocabulary(out / VOCABULARY))
@@ -293,7 +303,7 @@ def rewards(pupil: Pupil, data: Contests, reader: Reader) -> Tensor:
 
 def validate(pupil: Pupil, data: Contests, reader: Reader) -> Mapping[str, float]:
     """Return how often the faithful picture is preferred, in all and by kind, for the curve."""
-    every = max(1, len(data) // 800)
+    every = max(1, len(data) // 400)
     some = Contests(**{k: v[::every] for k, v in vars(data).items()})
     found = rewards(pupil, some, reader)
     won = (found[:, 0] > found[:, 1]).float().numpy()
