@@ -243,7 +243,8 @@ def _interval_facts(
         "method": spread.method,
         "level": options.level,
         "clusters": {one.name: one.number for one in groups.by},
-        "degrees_of_freedom": int(spread.freedom) if finite else None,
+        "effective_clusters": {one.name: one.effective for one in groups.by},
+        "degrees_of_freedom": spread.freedom if finite else None,
         "design_effect": float(clustered / independent) if independent > 0 else None,
     }
     if spread.failed is not None:

@@ -40,7 +40,9 @@ def test_members_count_each_vote_once():
     tally = count(votes)
     by, _ = clusters(votes, np.ones(5, dtype=bool), ["rater", "prompt"])
     rater, prompt, both = group(tally, by).members
-    assert (rater.number, prompt.number, both.number) == (3, 2, 4)
+    assert rater.effective == pytest.approx(25 / 9)
+    assert prompt.effective == 2.0
+    assert both.effective == pytest.approx(25 / 7)
     for members in (rater, prompt, both):
         counted = members.shared.toarray().sum(axis=0) + members.alone
         assert counted.reshape(-1, 4).tolist() == tally.counts.tolist()
@@ -48,4 +50,15 @@ def test_members_count_each_vote_once():
     assert prompt.alone.sum() == 0
     assert both.shared.toarray().sum() == 2
     (votes_alone,) = group(tally, ()).members
-    assert (votes_alone.number, votes_alone.shared.shape[0]) == (5, 0)
+    assert (votes_alone.effective, votes_alone.shared.shape[0]) == (5, 0)
+
+
+def test_uneven_clusters_are_worth_fewer_even_ones():
+    frame = pd.DataFrame({"rater": ["x"] * 60 + ["y"] * 20 + ["z"] * 20})
+    (one,), notes = clusters(frame, np.ones(100, dtype=bool), ["rater"])
+    assert one.effective == pytest.approx(10_000 / 4_400)
+    assert "only 3 clusters by rater, of uneven sizes worth 2.3" in notes[0]
+    (even,), _ = clusters(pd.DataFrame({"rater": range(12)}), np.ones(12, dtype=bool), ["rater"])
+    assert even.effective == 12
+    (most,), _ = clusters(frame.assign(rater=[0] * 99 + [1]), np.ones(100, dtype=bool), ["rater"])
+    assert most.effective == 2.0

@@ -370,7 +370,8 @@ def test_the_document_has_the_promised_shape():
     assert sum(row["p_best"] for row in document["ratings"]) == pytest.approx(1)
     intervals = document["diagnostics"]["intervals"]
     assert intervals["clusters"] == {"rater": 20, "prompt": 30}
-    assert intervals["degrees_of_freedom"] == 19
+    assert 18 < intervals["degrees_of_freedom"] <= 19
+    assert intervals["effective_clusters"]["rater"] == intervals["degrees_of_freedom"] + 1
 
 
 def test_elo_is_labelled_and_has_neither_interval_nor_rank():
