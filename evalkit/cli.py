@@ -22,9 +22,11 @@ app = typer.Typer(
 prompts_app = typer.Typer(help="Suites of prompts.", no_args_is_help=True)
 models_app = typer.Typer(help="The catalogue of models.", no_args_is_help=True)
 scorers_app = typer.Typer(help="The scorers.", no_args_is_help=True)
+geneval_app = typer.Typer(help="GenEval's own result files.", no_args_is_help=True)
 app.add_typer(prompts_app, name="prompts")
 app.add_typer(models_app, name="models")
 app.add_typer(scorers_app, name="scorers")
+app.add_typer(geneval_app, name="geneval")
 
 RunFolder = Annotated[Path, typer.Option("--run", help="The run's folder.")]
 SuiteName = Annotated[
@@ -274,7 +276,10 @@ def score(
         ),
     ],
     detections: Annotated[
-        Path | None, typer.Option(help="Detections made elsewhere, for geneval.")
+        Path | None, typer.Option(help="For geneval: take detections from this file.")
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="For geneval: keep what the detector finds in this file.")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 16,
     as_json: AsJson = False,
@@ -285,7 +290,7 @@ def score(
     from evalkit.runs import Run
 
     found = Run.open(run)
-    scorers = [_scorer(text, detections) for text in scorer]
+    scorers = [_scorer(text, detections=detections, export=export) for text in scorer]
     facts = []
     for made in scorers:
         todo = stage.plan(found, made.card)
@@ -298,13 +303,45 @@ def score(
         _print_json(facts)
 
 
-def _scorer(text: str, detections: Path | None) -> Any:
+def _scorer(text: str, **files: Path | None) -> Any:
     from evalkit import registry
 
     name, _, weights = text.partition("=")
-    if detections and name == "geneval":
-        return registry.scorer(name, weights or None, detections=detections)
-    return registry.scorer(name, weights or None)
+    options = {k: v for k, v in files.items() if v is not None and name == "geneval"}
+    return registry.scorer(name, weights or None, **options)
+
+
+@geneval_app.command("rows")
+def geneval_rows(
+    run: RunFolder,
+    model: Annotated[str, typer.Option(help="A model of the run.")],
+    scorer: Annotated[str, typer.Option(help="The score's name in the run.")] = "geneval-miniature",
+) -> None:
+    """Print a model's result rows as GenEval writes them (results.jsonl)."""
+    from evalkit import score as stage
+    from evalkit.runs import Run
+
+    for row in stage.geneval_rows(Run.open(run), model, scorer):
+        print(json.dumps(row))
+
+
+@geneval_app.command("summary")
+def geneval_summary(results: Path, as_json: AsJson = False) -> None:
+    """Sum up a results.jsonl, GenEval's or ours, as GenEval's own script does."""
+    from evalkit.scorers import geneval_rows as rows
+
+    found = rows.summarise(rows.read_rows(results))
+    shares = {task.tag: task.share for task in found.tasks}
+    if as_json:
+        facts = {"overall": found.overall, "tasks": shares, "images": found.images}
+        _print_json({**facts, "prompts": found.prompts, "correct_images": found.correct_images,
+                     "correct_prompts": found.correct_prompts})  # fmt: skip
+        return
+    for task in found.tasks:
+        print(f"{task.tag:<14} {task.share:.4f}  ({task.correct} of {task.images})")
+    print(f"{'overall':<14} {found.overall:.4f}  (mean of the tasks)")
+    print(f"{found.correct_images:.2%} of {found.images} images are correct,")
+    print(f"{found.correct_prompts:.2%} of {found.prompts} prompts have a correct image")
 
 
 @app.command()

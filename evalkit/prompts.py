@@ -295,18 +295,22 @@ def _check_clause(clause: Clause, index: int) -> None:
             raise UnknownNameError("clause to be placed against", str(target), known)
 
 
+def metadata(prompt: Prompt) -> dict[str, Any]:
+    """Return a prompt's line of GenEval's ``evaluation_metadata.jsonl``, keys in its order."""
+    if prompt.requirements is None:
+        raise SuiteError(
+            f"Prompt {prompt.id!r} of suite {prompt.suite!r} has no GenEval requirements. "
+            "Export it with --format jsonl."
+        )
+    line = prompt.requirements.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if not line["exclude"]:
+        del line["exclude"]
+    return {**line, "prompt": prompt.text}
+
+
 def to_geneval(suite: Suite) -> Iterator[str]:
     """Yield the lines of GenEval's ``evaluation_metadata.jsonl`` for a suite, to the byte."""
-    for prompt in suite.prompts:
-        if prompt.requirements is None:
-            raise SuiteError(
-                f"Prompt {prompt.id!r} of suite {suite.name!r} has no GenEval requirements. "
-                "Export it with --format jsonl."
-            )
-        line = prompt.requirements.model_dump(mode="json", by_alias=True, exclude_none=True)
-        if not line["exclude"]:
-            del line["exclude"]
-        yield json.dumps({**line, "prompt": prompt.text})
+    yield from (json.dumps(metadata(p)) for p in suite.prompts)
 
 
 def to_jsonl(suite: Suite) -> Iterator[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from evalkit.engine import Engine
-from evalkit.errors import ImageError
+from evalkit.errors import ImageError, UnknownNameError
 from evalkit.images import ImageStore
 from evalkit.records import Generation, Prompt, Score, ScorerCard
 from evalkit.runs import Run
 from evalkit.scorers import Scorer, Verdict
+from evalkit.scorers.geneval_rows import official_row
 
 BATCH = 16
 
@@ -53,6 +55,23 @@ def score(
             made += scores
             progress(len(scores))
     return made
+
+
+def geneval_rows(run: Run, model: str, name: str) -> Iterator[dict[str, Any]]:
+    """Yield the official result rows of one model's pictures under one GenEval score."""
+    cards = {card.name: card for card in run.cards()}
+    if name not in cards:
+        raise UnknownNameError("score of this run", name, cards)
+    scores = {s.generation_id: s for s in run.scores(cards[name])}
+    made = [g for g in run.generations() if g.model == model]
+    if not made:
+        raise UnknownNameError("model of this run", model, [m.name for m in run.manifest.models])
+    prompts = run.suite.by_id()
+    for generation in made:
+        score = scores.get(generation.id)
+        if generation.image and score and score.value is not None:
+            path = str(run.images.path(generation.image))
+            yield official_row(path, prompts[generation.prompt_id], score.detail)
 
 
 def _worker(

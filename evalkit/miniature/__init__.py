@@ -1,1 +1,1 @@
-"""A small drawn world and small trained checkpoints, so that every adapter runs for real anywhere."""
+"""A small drawn world and small trained checkpoints: every adapter runs for real anywhere."""

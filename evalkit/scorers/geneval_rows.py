@@ -9,7 +9,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from evalkit.errors import EvalkitError, SuiteError
+from evalkit.errors import EvalkitError
+from evalkit.prompts import metadata
 from evalkit.records import Prompt
 
 FIELDS = ("tag", "correct", "metadata")
@@ -46,16 +47,6 @@ class RowsSummary:
     def overall(self) -> float:
         """GenEval's score: the mean of the tasks' shares, each task counting the same."""
         return fmean(task.share for task in self.tasks)
-
-
-def metadata(prompt: Prompt) -> dict[str, Any]:
-    """Return a prompt's line of ``evaluation_metadata.jsonl`` as GenEval writes it."""
-    if prompt.requirements is None:
-        raise SuiteError(f"Prompt {prompt.id!r} has no GenEval requirements.")
-    line = prompt.requirements.model_dump(mode="json", by_alias=True, exclude_none=True)
-    if not line["exclude"]:
-        del line["exclude"]
-    return {**line, "prompt": prompt.text}
 
 
 def official_row(filename: str, prompt: Prompt, detail: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,22 @@ def test_the_same_command_goes_on(sketched):
     assert "0 drawn, 0 failed, 16 already done" in draw(sketched).stderr
 
 
+def test_geneval_rows_go_out_and_come_in(sketched, tmp_path):
+    found = tmp_path / "detections.jsonl"
+    evalkit("score", "--run", sketched, "--scorer", "geneval=miniature", "--export", found)
+    rows = evalkit("geneval", "rows", "--run", sketched, "--model", "sketch-exact").stdout
+    (tmp_path / "results.jsonl").write_text(rows)
+    theirs = json.loads(evalkit("geneval", "summary", tmp_path / "results.jsonl", "--json").stdout)
+    evalkit("report", "--run", sketched, "--out", tmp_path)
+    board = json.loads((tmp_path / "leaderboard.json").read_text())
+    ours = {r["model"]: r["metrics"]["geneval-miniature"] for r in board["rows"]}["sketch-exact"]
+    assert theirs["images"] == ours["scored"] == 8
+    assert theirs["overall"] == pytest.approx(ours["value"])
+    assert found.stat().st_size > 0
+    words = evalkit("geneval", "summary", tmp_path / "results.jsonl").stdout
+    assert "mean of the tasks" in words
+
+
 def test_a_dry_run_draws_nothing(tmp_path):
     done = draw(tmp_path / "new", "--dry-run", "--json")
     assert json.loads(done.stdout)["sketch-exact"] == {"to_draw": 8, "done": 0}

@@ -11,13 +11,12 @@ import pytest
 from PIL import Image
 
 from evalkit import prompts
-from evalkit.errors import EvalkitError, SuiteError, WeightsError
+from evalkit.errors import EvalkitError, WeightsError
 from evalkit.records import Prompt, Requirements
 from evalkit.scorers.detection import Detection
 from evalkit.scorers.detections_file import DetectionsFile, Header, write
 from evalkit.scorers.geneval import GenEval, Options
 from evalkit.scorers.geneval_rows import (
-    metadata,
     official_row,
     read_rows,
     summarise,
@@ -175,14 +174,6 @@ def test_a_turned_picture_is_judged_upright(scorer: GenEval) -> None:
     turned.getexif()[0x0112] = 6
     (verdict,) = scorer.score([prompt(CAT)], [turned])
     assert verdict.value == 1.0
-
-
-def test_metadata_is_genevals_line_to_the_byte() -> None:
-    suite = prompts.make("geneval", prompts.sample())
-    lines = list(prompts.to_geneval(suite))
-    assert [json.dumps(metadata(p)) for p in suite.prompts] == lines
-    with pytest.raises(SuiteError, match="no GenEval requirements"):
-        metadata(Prompt(id="p", suite="s", text="x"))
 
 
 def test_rows_are_the_authors(scorer: GenEval, tmp_path: Path) -> None:
