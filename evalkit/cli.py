@@ -190,6 +190,7 @@ def generate(
     from evalkit import catalogue, prompts
     from evalkit import generate as stage
 
+    where = _engine(engine)
     known = catalogue.entries(*(catalogue_file or []))
     specs = [stage.resolved(catalogue.spec(name, known)) for name in model]
     chosen, wanted = prompts.load(suite), range(seeds)
@@ -202,7 +203,7 @@ def generate(
     with _bar(todo.left, "draw", quiet) as progress:
         made = stage.generate(
             found,
-            _engine(engine),
+            where,
             names,
             wanted,
             limit=limit,

@@ -25,6 +25,9 @@ def evalkit(*arguments, code=0, **environment):
     return done
 
 
+DRAW = ("generate", "--run", "x", "--suite", "geneval", "--model")
+
+
 @pytest.fixture(scope="module")
 def sketched(tmp_path_factory):
     """A run of two sketches, made by the command itself."""
@@ -115,11 +118,12 @@ def test_pictures_made_elsewhere(sketched, tmp_path):
         (("score", "--run", "nowhere", "--scorer", "geneval"), 1, "There is no run at nowhere"),
         (("report", "--run", "nowhere"), 1, "There is no run at nowhere"),
         (("generate", "--run", "x"), 2, "Missing option"),
-        (("generate", "--run", "x", "--suite", "geneval", "--model", "sdxxl"), 1, "Did you mean 'sdxl'"),
-        (("generate", "--run", "x", "--suite", "geneval", "--model", "sdxl", "--engine", "slurm", "--seeds", "0"), 2, "seeds"),
+        ((*DRAW, "sdxxl"), 1, "Did you mean 'sdxl'"),
+        ((*DRAW, "sketch-exact", "--engine", "slurm"), 1, "Unknown engine 'slurm'"),
+        ((*DRAW, "sketch-exact", "--seeds", "0"), 2, "seeds"),
         (("nonsense",), 2, "No such command"),
     ],
-)  # fmt: skip
+)
 def test_errors_go_to_stderr_with_their_code(arguments, code, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = evalkit(*arguments, code=code)
