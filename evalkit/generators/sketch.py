@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from evalkit.errors import SpecError
+from evalkit.errors import EvalkitError, SpecError
 from evalkit.generators import Picture
 from evalkit.miniature.faults import FAULTS, blur, noise
 from evalkit.miniature.scenes import VERSION, Scene, render, sample, undrawable
@@ -73,7 +73,10 @@ class Sketch:
         if reason:
             return Picture(None, error=reason)
         started = time.perf_counter()
-        sketched = _sketch(self._options, prompt, seed)
+        try:
+            sketched = _sketch(self._options, prompt, seed)
+        except EvalkitError as error:
+            return Picture(None, error=str(error))
         image = _damage(render(sketched.scene, self._side).image, sketched, self._options)
         return Picture(image, seconds=time.perf_counter() - started)
 
@@ -99,7 +102,11 @@ def truth(spec: ModelSpec, prompt: Prompt, seed: int) -> tuple[str, ...]:
     """
     if _obstacle(prompt):
         return (UNDRAWABLE,)
-    return _sketch(options_of(spec), prompt, seed).faults
+    options = options_of(spec)
+    try:
+        return _sketch(options, prompt, seed).faults
+    except EvalkitError:  # no layout was found
+        return (UNDRAWABLE,)
 
 
 def options_of(spec: ModelSpec) -> Options:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from evalkit.errors import EvalkitError
 from evalkit.miniature.drawings import drawings
 from evalkit.miniature.rendering import Box, SceneObject, extent
 
@@ -22,6 +22,7 @@ _SIZES = {
     6: (0.22, 0.3),
 }
 """How large objects are, by their number."""
+_ATTEMPTS = 1000
 _CLEAR = 0.1
 """How far a relation's cosine must be from GenEval's threshold of one half."""
 
@@ -36,14 +37,18 @@ def place(
 ) -> tuple[SceneObject, ...]:
     """Find places for (class, colour) pairs: in the picture, ``gap`` apart, as ``fits`` asks.
 
-    ``shrink`` < 1 lets objects be that much smaller than usual.
+    ``shrink`` < 1 lets objects be that much smaller than usual. Raises EvalkitError when no
+    layout is found, since ``fits`` then contradicts itself.
     """
-    for attempt in itertools.count():
+    for attempt in range(_ATTEMPTS):
         scale = 0.97 ** (attempt // 20)
         objects = _attempt(wanted, rng, scale, gap, shrink)
         if objects is not None and fits(objects):
             return objects
-    raise AssertionError("unreachable: smaller objects always fit")
+    raise EvalkitError(
+        f"Found no layout of {', '.join(n for n, _ in wanted)} in {_ATTEMPTS} attempts. "
+        "Check that the places asked for do not contradict one another."
+    )
 
 
 def _attempt(
@@ -85,12 +90,11 @@ def _apart(a: Box, b: Box, gap: float) -> bool:
     return max(b[0] - a[2], a[0] - b[2], b[1] - a[3], a[1] - b[3]) >= gap
 
 
-def stands(a: SceneObject, b: SceneObject, relation: str) -> bool:
-    """Say whether ``a`` is clearly in this relation to ``b``, and clearly in no other."""
+def stands(a: SceneObject, b: SceneObject, relation: str, *, alone: bool = True) -> bool:
+    """Say whether ``a`` is clearly in this relation to ``b``, and if ``alone`` in no other."""
     strengths = relations(extent(a), extent(b))
-    return strengths[relation] > 0.5 + _CLEAR and all(
-        s < 0.5 - _CLEAR for r, s in strengths.items() if r != relation
-    )
+    others = max(s for r, s in strengths.items() if r != relation)
+    return strengths[relation] > 0.5 + _CLEAR and not (alone and others > 0.5 - _CLEAR)
 
 
 def relations(a: Box, b: Box) -> dict[str, float]:

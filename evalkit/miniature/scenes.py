@@ -66,9 +66,20 @@ def undrawable(requirements: Requirements) -> str | None:
         return f"{colors[0]!r} is not one of GenEval's colours: {', '.join(COLORS)}"
     if not 1 <= sum(c.count for c in clauses) <= MOST:
         return f"the miniature draws 1 to {MOST} objects, not {sum(c.count for c in clauses)}"
-    for position, at in (c.position for c in clauses if c.position):
-        if position not in POSITIONS or not 0 <= at < len(clauses):
-            return f"position {position!r} relative to clause {at} makes no sense here"
+    return _contradiction(requirements)
+
+
+def _contradiction(requirements: Requirements) -> str | None:
+    counts = {c.class_name: c.count for c in requirements.include}
+    if len(counts) < len(requirements.include):
+        return "two clauses ask for the same class"
+    for i, clause in enumerate(requirements.include):
+        relation, at = clause.position or (POSITIONS[0], 0)
+        if relation not in POSITIONS or (clause.position and not 0 <= at < i):
+            return f"{relation!r} of clause {at} makes no sense for clause {i}"
+    for clause in requirements.exclude:
+        if counts.get(clause.class_name, 0) >= clause.count:
+            return f"{clause.class_name!r} is both asked for and ruled out"
     return None
 
 
@@ -84,13 +95,23 @@ def sample(requirements: Requirements, rng: random.Random, *, pairs: Pairs = "al
     wanted = []
     for c in requirements.include:
         color = c.color or _open_color(c.class_name, rng, pairs)
-        wanted += [(c.class_name, color, c.position)] * c.count
-    firsts = [
-        sum(c.count for c in requirements.include[:i]) for i in range(len(requirements.include))
+        wanted += [(c.class_name, color)] * c.count
+    groups = _groups(requirements)
+    rules = [
+        (i, j, clause.position[0])
+        for clause, group in zip(requirements.include, groups, strict=True)
+        if clause.position
+        for i in group
+        for j in groups[clause.position[1]]
     ]
-    rules = [(i, firsts[at[1]], at[0]) for i, (_, _, at) in enumerate(wanted) if at]
-    objects = place([(name, color) for name, color, _ in wanted], rng, fits=_ordered(rules))
+    objects = place(wanted, rng, fits=_ordered(rules))
     return Scene(objects, sample_backdrop(rng, clutter=_clutter(rng)))
+
+
+def _groups(requirements: Requirements) -> list[range]:
+    """Return which objects each include clause stands for, as they are drawn in its order."""
+    ends = list(itertools.accumulate(c.count for c in requirements.include))
+    return [range(e - c.count, e) for c, e in zip(requirements.include, ends, strict=True)]
 
 
 def _open_color(class_name: str, rng: random.Random, pairs: Pairs) -> str:
@@ -118,10 +139,12 @@ def sample_free(rng: random.Random, *, pairs: Pairs = "all", most: int = MOST) -
 
 
 def _ordered(rules: Sequence[tuple[int, int, str]]) -> Callable[[Sequence[SceneObject]], bool]:
-    """Return a test that object i stands in its relation, and no other, to object j."""
+    """Return a test that object i stands in its relation to object j; a lone pair in no other."""
+    alone = len(rules) == 1
 
     def fits(objects: Sequence[SceneObject]) -> bool:
-        return all(stands(objects[i], objects[j], relation) for i, j, relation in rules)
+        pairs = [(objects[i], objects[j], relation) for i, j, relation in rules]
+        return all(stands(a, b, relation, alone=alone) for a, b, relation in pairs)
 
     return fits
 

@@ -68,6 +68,24 @@ def test_what_cannot_be_drawn_is_an_error_and_not_a_crash():
     assert all(truth(spec(), p, 0) == ("undrawable",) for p in odd)
 
 
+def test_a_prompt_without_a_layout_is_an_error_and_not_a_crash(monkeypatch):
+    monkeypatch.setattr("evalkit.miniature.layout._ATTEMPTS", 0)
+    asked = prompts(1)
+    assert "Found no layout" in Sketch(spec()).draw(asked, [0])[0].error
+    assert truth(spec(), asked[0], 0) == ("undrawable",)
+
+
+def test_three_in_a_row_can_be_drawn():
+    row = [
+        {"class": "cup", "count": 1},
+        {"class": "kite", "count": 1, "position": ["left of", 0]},
+        {"class": "book", "count": 1, "position": ["left of", 1]},
+    ]
+    wanted = Requirements.parse({"tag": "position", "include": row})
+    picture = Sketch(spec()).draw([Prompt(id="a", suite="s", text="a", requirements=wanted)], [0])
+    assert picture[0].error is None
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

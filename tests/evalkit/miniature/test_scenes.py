@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from evalkit import prompts
 from evalkit.errors import EvalkitError
 from evalkit.miniature.faults import FAULTS
+from evalkit.miniature.layout import place
 from evalkit.miniature.scenes import (
     CLASSES,
     COLORS,
@@ -194,7 +195,7 @@ def test_random_requirements_have_geneval_s_shape():
         ({"class": "zebra", "count": 1}, "cannot draw 'zebra'"),
         ({"class": "cup", "count": 1, "color": "teal"}, "'teal' is not one of"),
         ({"class": "cup", "count": 5}, "1 to 4 objects, not 5"),
-        ({"class": "cup", "count": 1, "position": ["inside", 0]}, "'inside' relative to clause 0"),
+        ({"class": "cup", "count": 1, "position": ["inside", 0]}, "'inside' of clause 0"),
         ({"class": "cup", "count": 1, "position": ["above", 3]}, "clause 3"),
         ({"class": "Kaffeetasse ☕", "count": 1}, "☕"),
     ],
@@ -204,6 +205,42 @@ def test_what_cannot_be_drawn_is_said(clause, words):
     assert words in (undrawable(requirements) or "")
     with pytest.raises(EvalkitError, match="Cannot draw this prompt"):
         sample(requirements, random.Random(0))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({"include": [{"class": "cup", "count": 1}] * 2}, "two clauses ask for the same class"),
+        (
+            {
+                "include": [{"class": "cup", "count": 2}],
+                "exclude": [{"class": "cup", "count": 2}],
+            },
+            "both asked for and ruled out",
+        ),
+    ],
+)
+def test_a_prompt_that_contradicts_itself_is_refused(line, words):
+    assert words in (undrawable(Requirements.parse({"tag": "x", **line})) or "")
+
+
+def test_places_that_contradict_one_another_are_refused_in_finite_time():
+    asked = [("cup", "red"), ("kite", "blue")]
+    with pytest.raises(EvalkitError, match="no layout of cup, kite"):
+        place(asked, random.Random(0), fits=lambda _: False)
+
+
+def test_every_object_of_a_group_stands_in_the_relation():
+    line = {
+        "tag": "position",
+        "include": [
+            {"class": "cup", "count": 2},
+            {"class": "kite", "count": 2, "position": ["left of", 0]},
+        ],
+    }
+    for seed in range(5):
+        scene = sample(Requirements.parse(line), random.Random(seed))
+        assert shows(scene, Requirements.parse(line))
 
 
 def test_an_empty_prompt_cannot_be_drawn():
