@@ -1,0 +1,75 @@
+"""People's ratings beside the machine's scores: one page says both, and whose votes they are."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from arena import leaderboard, simulation
+from arena.records import Outcome
+from evalkit.errors import StudyError
+from tests.arena.conftest import MODELS
+
+
+def votes(arena, person, outcome_of, count):
+    rater = arena.enter_as(person)
+    for _ in range(count):
+        battle = arena.open(rater)
+        arena.cast(battle.token, rater, outcome_of(battle))
+
+
+def alphabetical(battle):
+    """Prefer the model whose name comes first, but not always."""
+    if battle.ordinal % 4 == 3:
+        return Outcome.TIE
+    first = battle.left.model < battle.right.model
+    return Outcome.LEFT if first != (battle.ordinal % 5 == 4) else Outcome.RIGHT
+
+
+def test_a_study_without_votes_is_refused(store, arena):
+    with pytest.raises(StudyError, match="has no votes yet"):
+        leaderboard.human(store, "s")
+
+
+def test_ratings_and_win_rates_are_those_of_the_votes(store, arena):
+    for person in ("ann", "bob", "cho"):
+        votes(arena, person, alphabetical, 12)
+    human = leaderboard.human(store, "s")
+    assert (human.votes, human.simulated_votes, human.raters) == (36, 0, 3)
+    assert sorted(human.ratings) == sorted(human.win_rates.models) == sorted(MODELS)
+    for i, row in enumerate(human.win_rates.battles):
+        assert row[i] == 0
+        for j, battles in enumerate(row):
+            assert battles == human.win_rates.battles[j][i]
+            if i != j:
+                there, back = human.win_rates.rate[i][j], human.win_rates.rate[j][i]
+                assert there + back == pytest.approx(1)
+    assert sum(map(sum, human.win_rates.battles)) == 2 * 36
+    best = max(human.ratings, key=lambda m: human.ratings[m].rating)
+    assert best == MODELS[0]
+
+
+def test_what_is_not_identified_has_words_and_no_number(store, arena):
+    votes(
+        arena, "ann", lambda b: Outcome.LEFT if b.left.model < b.right.model else Outcome.RIGHT, 9
+    )
+    cells = leaderboard.human(store, "s").ratings.values()
+    assert all(c.rating is None and c.status for c in cells)
+
+
+def test_undone_votes_do_not_count(store, arena):
+    votes(arena, "ann", alphabetical, 4)
+    arena.undo(arena.enter_as("ann"))
+    assert leaderboard.human(store, "s").votes == 3
+
+
+def test_the_report_tells_that_votes_were_simulated(store, arena, run, tmp_path):
+    truths = {g.id: ("blur",) * MODELS.index(g.model) for g in run.generations()}
+    for _ in simulation.simulate(arena, truths, raters=6, votes=60):
+        pass
+    paths = leaderboard.write(store, "s", run.path, tmp_path / "out")
+    board = json.loads(paths["json"].read_text())
+    assert board["human"]["simulated_votes"] == 60
+    assert "60 of 60 votes were cast by simulated raters" in paths["html"].read_text()
+    assert board["rows"][0]["model"] == MODELS[0]
