@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,18 +59,14 @@ def scores(folder):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """A run and the time that each stage took."""
+    """Draw a run in peace, and tell how long it took."""
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    drawing = run_whole(*command("evalkit", "generate", "--run", folder, *SUITE, *MODELS))
-    scoring = run_whole(
-        *command("evalkit", "score", "--run", folder, "--scorer", "clip-score=miniature")
-    )
-    return folder, drawing, scoring
+    return folder, run_whole(*command("evalkit", "generate", "--run", folder, *SUITE, *MODELS))
 
 
 @pytest.mark.slow
 def test_drawing_survives(undisturbed, tmp_path):
-    folder, duration, _ = undisturbed
+    folder, duration = undisturbed
     line = command("evalkit", "generate", "--run", tmp_path / "run", *SUITE, *MODELS)
     assert kill_often(line, duration, seed=1) > 0
     assert generations(tmp_path / "run") == generations(folder)
@@ -78,11 +75,38 @@ def test_drawing_survives(undisturbed, tmp_path):
 
 @pytest.mark.slow
 def test_scoring_survives(undisturbed, tmp_path):
-    folder, _, duration = undisturbed
-    run = tmp_path / "run"
-    run_whole(*command("evalkit", "generate", "--run", run, *SUITE, *MODELS))
-    line = command(
-        "evalkit", "score", "--run", run, "--scorer", "clip-score=miniature", "--batch", 4
-    )
-    assert kill_often(line, duration, seed=2) > 0
-    assert scores(run) == scores(folder)
+    folder, _ = undisturbed
+    rough = tmp_path / "run"
+    shutil.copytree(folder, rough)
+    score = ("--scorer", "clip-score=miniature", "--batch", 4)
+    duration = run_whole(*command("evalkit", "score", "--run", folder, *score))
+    assert kill_often(command("evalkit", "score", "--run", rough, *score), duration, seed=2) > 0
+    assert scores(rough) == scores(folder)
+
+
+def arena(name, database, *arguments):
+    return command("arena", name, "--database", database, "--study", "s", *arguments)
+
+
+def answers(database):
+    export = command("arena", "votes", "export", "--database", database, "--study", "s")
+    lines = subprocess.run(export, capture_output=True, text=True, check=True).stdout.splitlines()
+    header, *rows = lines
+    names = header.split(",")
+    keep = [names.index(n) for n in ("left", "right", "winner", "rater", "prompt")]
+    return sorted(tuple(row.split(",")[i] for i in keep) for row in rows)
+
+
+@pytest.mark.slow
+def test_loading_and_voting_survive(undisturbed, tmp_path):
+    folder, _ = undisturbed
+    load = ("--run", folder, "--seed", 5)
+    vote = ("--run", folder, "--raters", 5, "--votes", 100)
+    quiet = tmp_path / "quiet.sqlite"
+    loading = run_whole(*arena("load", quiet, *load))
+    voting = run_whole(*arena("simulate", quiet, *vote))
+    rough = tmp_path / "rough.sqlite"
+    assert kill_often(arena("load", rough, *load), loading, seed=3) > 0
+    assert kill_often(arena("simulate", rough, *vote), voting, seed=4) > 0
+    assert len(answers(rough)) == 100
+    assert answers(rough) == answers(quiet)
