@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from arena.battles import Arena
 from arena.guard import Guard, key_of
 from arena.records import Outcome, Rater
 from arena.store import Store
-from evalkit.errors import EvalkitError, MissingPackageError, StudyError
+from evalkit.errors import EvalkitError, ImageError, MissingPackageError, StudyError
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 try:
@@ -23,6 +24,8 @@ except ImportError as error:  # pragma: no cover - needs an environment without 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_LOG = logging.getLogger(__name__)
 
 AHEAD = 1
 """Battles drawn beforehand, so that the next pictures load while this pair is judged."""
@@ -70,6 +73,9 @@ class Desk:
             data = self._encoded(token, side, key)
         except StudyError:
             return Response("Not found", 404)
+        except ImageError as error:
+            _LOG.error("%s", error)
+            return Response("This picture cannot be shown.", 410)
         headers = {"Cache-Control": "private, max-age=3600"}  # its address is used once
         return Response(data, media_type=pictures.MEDIA_TYPE, headers=headers)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import pwd
@@ -10,6 +11,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from PIL import Image
 
 from arena import studies
 from arena.battles import Arena
+from arena.guard import Guard
 from arena.store import Store
 from evalkit.prompts import Suite
 from evalkit.records import Generation, Manifest, ModelSpec, Prompt
@@ -105,6 +108,17 @@ def arena(store: Store, run: Run) -> Arena:
     """Open a study of the small run."""
     studies.load(store, run, studies.describe("s", seed=7))
     return Arena(store, "s")
+
+
+def built(store: Store, name: str) -> Guard:
+    """Build the page inside a loop: outside one, Gradio opens its own and never closes them."""
+    from arena import app
+
+    async def build() -> Guard:
+        return app.build(store, name)
+
+    with ThreadPoolExecutor(1) as pool:  # this thread's loop may be playwright's
+        return pool.submit(lambda: asyncio.run(build())).result()
 
 
 def make_run(
