@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evalkit.commands import AsJson, Quiet, RunFolder, end_well, print_json
 from evalkit.errors import EvalkitError, VotesError
 
 if TYPE_CHECKING:
@@ -38,24 +38,11 @@ MaybeDatabase = Annotated[
 MaybeVotes = Annotated[
     Path | None, typer.Option("--votes", help="A votes.csv, instead of a database.")
 ]
-RunFolder = Annotated[Path, typer.Option("--run", help="The run's folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")]
 
 
 def main() -> None:
-    """Run the command; a user's error is a sentence, a bug keeps its traceback."""
-    try:
-        app()
-    except EvalkitError as error:
-        print(f"arena: {error}", file=sys.stderr)
-        sys.exit(1)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
-    except KeyboardInterrupt:
-        print("arena: stopped. Every answer that was acknowledged is saved.", file=sys.stderr)
-        sys.exit(130)
+    """Run the command."""
+    end_well(app, "arena", "Every answer that was acknowledged is saved.")
 
 
 @contextmanager
@@ -64,10 +51,6 @@ def _store(database: str, *, create: bool = False, durable: bool = True) -> Iter
 
     with closing(Store.open(database, create=create, durable=durable)) as store:
         yield store
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 @app.command()
@@ -111,7 +94,7 @@ def load(
         done = studies.load(store, Run.open(run), plan)
     if as_json:
         facts = {"study": study, "new": done.new, "entries": done.entries, "failed": done.failed}
-        _print_json(facts)
+        print_json(facts)
         return
     failed = f"; {done.failed} generations have no picture" if done.failed else ""
     print(f"{study}: {done.new} new pictures, {done.entries} in all{failed}.")
@@ -122,7 +105,7 @@ def load(
 def serve(
     database: Database,
     study: MaybeStudy = None,
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 7860,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 7860,
     host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in.")] = "127.0.0.1",
 ) -> None:
     """Open the study in the browser, until stopped."""
@@ -131,9 +114,11 @@ def serve(
 
     with _store(database) as store:
         name = studies.only_study(store, study)
-        page = web.build(store, name)
-        print(f"{name}: http://{host}:{port}/ (stop with Ctrl-C)", file=sys.stderr, flush=True)
-        web.serve(page, host=host, port=port)
+
+        def announce(address: str) -> None:
+            print(f"{name}: {address} (stop with Ctrl-C)", file=sys.stderr, flush=True)
+
+        web.serve(web.build(store, name), host=host, port=port, announce=announce)
 
 
 @app.command()
@@ -208,7 +193,7 @@ def votes_import(
         plan = studies.describe(name, asked, question=question or studies.question_of(asked))
         count = studies.import_votes(store, plan, frame, votes.file_digest(file))
     if as_json:
-        _print_json({"study": name, "imported": count})
+        print_json({"study": name, "imported": count})
     else:
         print(f"{name}: {count} votes imported.")
 
@@ -295,13 +280,13 @@ def plan(
         from arena.ratings import fit
 
         found = planning.settle(fit(_votes(database, study, votes)), *between, power=power)
-        _print_json(asdict(found)) if as_json else print(_settled(found))
+        print_json(asdict(found)) if as_json else print(_settled(found))
         return
     if models is None or gap is None:
         raise EvalkitError("Say --models K --gap ELO, or --between A B with votes.")
     needed = planning.plan(models, gap, power=power, tie_rate=tie_rate, design_effect=design_effect)
     if as_json:
-        _print_json(asdict(needed))
+        print_json(asdict(needed))
         return
     print(
         f"{needed.votes} votes in all, {needed.votes_per_pair} for each pair of {models} models, "
@@ -331,7 +316,7 @@ def audit(database: Database, study: MaybeStudy = None, as_json: AsJson = False)
     with _store(database) as store:
         found = counting.audit(store, studies.only_study(store, study))
     if as_json:
-        _print_json(found.to_dict())
+        print_json(found.to_dict())
     else:
         print("\n".join(found.lines()))
 
@@ -351,7 +336,7 @@ def report(
         name = studies.only_study(store, study)
         paths = leaderboard.write(store, name, run, out or run / "report")
     if as_json:
-        _print_json({form: str(path) for form, path in paths.items()})
+        print_json({form: str(path) for form, path in paths.items()})
     else:
         print(paths["html"])
 
@@ -382,7 +367,7 @@ def simulate(
         shown = tqdm(turns, total=votes, unit="vote", disable=True if quiet else None)
         done = max(shown, default=votes)
     if as_json:
-        _print_json({"study": study, "simulated_votes": done, "raters": raters, "seed": seed})
+        print_json({"study": study, "simulated_votes": done, "raters": raters, "seed": seed})
     else:
         print(f"{study}: {done} simulated votes by {raters} simulated raters.")
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from evalkit.commands import AsJson, Quiet, RunFolder, end_well, print_json
 from evalkit.errors import EvalkitError, SpecError
 
 app = typer.Typer(
@@ -28,27 +29,14 @@ app.add_typer(models_app, name="models")
 app.add_typer(scorers_app, name="scorers")
 app.add_typer(geneval_app, name="geneval")
 
-RunFolder = Annotated[Path, typer.Option("--run", help="The run's folder.")]
 SuiteName = Annotated[
     str, typer.Option("--suite", help="A suite's name, or a .jsonl or .txt file.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")]
 
 
 def main() -> None:
-    """Run the command; a user's error is a sentence, a bug keeps its traceback."""
-    try:
-        app()
-    except EvalkitError as error:
-        print(f"evalkit: {error}", file=sys.stderr)
-        sys.exit(1)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
-    except KeyboardInterrupt:
-        print("evalkit: stopped. The same command goes on where it was.", file=sys.stderr)
-        sys.exit(130)
+    """Run the command."""
+    end_well(app, "evalkit", "The same command goes on where it was.")
 
 
 @contextmanager
@@ -64,10 +52,6 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
-
-
 @prompts_app.command("list")
 def prompts_list(as_json: AsJson = False) -> None:
     """List the suites that the package carries."""
@@ -75,7 +59,7 @@ def prompts_list(as_json: AsJson = False) -> None:
 
     suites = [prompts.load(name) for name in prompts.names()]
     if as_json:
-        _print_json([_suite_facts(s) for s in suites])
+        print_json([_suite_facts(s) for s in suites])
         return
     for suite in suites:
         shares = ", ".join(f"{n} {c}" for c, n in prompts.categories(suite).items())
@@ -100,7 +84,7 @@ def prompts_show(suite: str, as_json: AsJson = False) -> None:
 
     found = prompts.load(suite)
     if as_json:
-        _print_json({**_suite_facts(found), "texts": {p.id: p.text for p in found.prompts}})
+        print_json({**_suite_facts(found), "texts": {p.id: p.text for p in found.prompts}})
         return
     for prompt in found.prompts:
         print(f"{prompt.id}  {prompt.category:<14} {prompt.text}")
@@ -134,7 +118,7 @@ def models_list(as_json: AsJson = False) -> None:
 
     entries = catalogue.entries()
     if as_json:
-        _print_json({name: e.model_dump(mode="json") for name, e in entries.items()})
+        print_json({name: e.model_dump(mode="json") for name, e in entries.items()})
         return
     for name, entry in entries.items():
         steps = f"{entry.steps} step{'s' if entry.steps != 1 else ''}" if entry.steps else ""
@@ -146,7 +130,7 @@ def models_show(name: str) -> None:
     """Show one model's recipe and where it is from."""
     from evalkit import catalogue
 
-    _print_json(catalogue.entry(name).model_dump(mode="json", exclude_none=True))
+    print_json(catalogue.entry(name).model_dump(mode="json", exclude_none=True))
 
 
 @scorers_app.command("list")
@@ -156,7 +140,7 @@ def scorers_list(as_json: AsJson = False) -> None:
 
     known = registry.names("scorer")
     if as_json:
-        _print_json(known)
+        print_json(known)
         return
     for name, where in known.items():
         print(f"{name:<16} {where}")
@@ -214,7 +198,7 @@ def generate(
     failed = sum(g.image is None for g in made)
     facts = {"drawn": len(made), "failed": failed, "already_done": todo.done, "run": str(run)}
     if as_json:
-        _print_json(facts)
+        print_json(facts)
     _say(f"{len(made)} drawn, {failed} failed, {todo.done} already done: {run}")
 
 
@@ -230,7 +214,7 @@ def _engine(name: str) -> Any:
 
 def _show_plan(left: dict[str, tuple[int, int]], as_json: bool) -> None:
     if as_json:
-        _print_json({m: {"to_draw": n, "done": d} for m, (n, d) in left.items()})
+        print_json({m: {"to_draw": n, "done": d} for m, (n, d) in left.items()})
         return
     for name, (todo, done) in left.items():
         print(f"{name:<28} {todo:>7} to draw, {done:>7} done")
@@ -263,7 +247,7 @@ def import_pictures(
         made = stage.generate(found, _engine("local"), [model], seeds, progress=progress)
     failed = sum(g.image is None for g in made)
     if as_json:
-        _print_json({"imported": len(made) - failed, "missing": failed, "run": str(run)})
+        print_json({"imported": len(made) - failed, "missing": failed, "run": str(run)})
     _say(f"{len(made) - failed} pictures imported, {failed} missing or unreadable: {run}")
 
 
@@ -301,7 +285,7 @@ def score(
         facts.append({"scorer": made.card.key, "scored": len(scores), "without_value": missing})
         _say(f"{made.card.key}: {len(scores)} scored, {missing} without a value")
     if as_json:
-        _print_json(facts)
+        print_json(facts)
 
 
 def _scorer(text: str, **files: Path | None) -> Any:
@@ -335,7 +319,7 @@ def geneval_summary(results: Path, as_json: AsJson = False) -> None:
     shares = {task.tag: task.share for task in found.tasks}
     if as_json:
         facts = {"overall": found.overall, "tasks": shares, "images": found.images}
-        _print_json({**facts, "prompts": found.prompts, "correct_images": found.correct_images,
+        print_json({**facts, "prompts": found.prompts, "correct_images": found.correct_images,
                      "correct_prompts": found.correct_prompts})  # fmt: skip
         return
     for task in found.tasks:
@@ -369,7 +353,7 @@ def compare(
         for card in found.cards()
     ]
     if as_json:
-        _print_json([asdict(r) for r in results])
+        print_json([asdict(r) for r in results])
         return
     _show_comparisons(results)
 
@@ -405,7 +389,7 @@ def report(
     found = Run.open(run)
     paths = pages.write(stage.build(found, title=title), out or run / "report")
     if as_json:
-        _print_json({form: str(path) for form, path in paths.items()})
+        print_json({form: str(path) for form, path in paths.items()})
     else:
         print(paths["html"])
 

@@ -1,0 +1,37 @@
+"""What the two commands share: how they end, what they print, and options of one meaning."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from evalkit.errors import EvalkitError
+
+RunFolder = Annotated[Path, typer.Option("--run", help="The run's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")]
+
+
+def end_well(app: Callable[[], Any], name: str, stopped: str) -> None:
+    """Run a command; a user's error is a sentence, a bug keeps its traceback."""
+    try:
+        app()
+    except EvalkitError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except KeyboardInterrupt:
+        print(f"{name}: stopped. {stopped}", file=sys.stderr)
+        sys.exit(130)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document; a value that JSON has no word for is a bug, not a NaN."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
