@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+import socket
+from collections.abc import Callable
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,8 +24,6 @@ try:
 except ImportError as error:  # pragma: no cover - needs an environment without the extra
     raise MissingPackageError(error.name or "gradio", "arena", "The voting page") from None
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _LOG = logging.getLogger(__name__)
 
@@ -133,11 +133,26 @@ def build(store: Store, name: str) -> Guard:
     return Guard(mounted)
 
 
-def serve(web: Guard, *, host: str, port: int) -> None:
-    """Serve a study's application until the process is interrupted."""
+def serve(web: Guard, *, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve a study's application until the process is interrupted; port 0 takes any free one."""
     import uvicorn
 
-    uvicorn.run(web, host=host, port=port, log_level="warning", server_header=False)
+    with _listening(host, port) as listener:
+        shown = f"[{host}]" if ":" in host else host
+        announce(f"http://{shown}:{listener.getsockname()[1]}/")
+        config = uvicorn.Config(web, log_level="warning", server_header=False)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise StudyError(
+            f"Nothing can be served at {host}, port {port}: {error.strerror or error}. "
+            "Choose another with --port or --host."
+        ) from error
 
 
 def _blocks(show: Callable[..., str], answer: Callable[..., str]) -> Any:

@@ -244,7 +244,7 @@ def _show(document: dict[str, Any]) -> None:
         value = "     -" if r["rating"] is None else f"{r['rating']:6.0f}"
         known = r["low"] is not None and r["high"] is not None
         interval = f"[{r['low']:.0f}, {r['high']:.0f}]" if known else "-"
-        rank = "-" if r["rank_low"] is None else f"{r['rank_low']}-{r['rank_high']}"
+        rank = "-".join(dict.fromkeys(str(r[k]) for k in ("rank_low", "rank_high") if r[k])) or "-"
         cells = f"{interval:<15} {rank:>5} {r['battles']:>8}"
         print(f"{r['model']:<{width}}  {value}  {cells}  {r['status']}")
     print(f"\n{facts['votes_used']} of {facts['votes']} votes. {facts['method']}.")

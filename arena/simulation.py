@@ -66,6 +66,8 @@ def simulate(
     while sum(done) < votes:
         i = min(range(raters), key=done.__getitem__)
         if not _vote_once(arena, people[i], truths, seed, who):
+            if arena.progress(people[i]).closed:
+                raise StudyError("This study is closed and takes no more answers.")
             raise StudyError(
                 f"The study has no more pairs for {people[i].label} after {sum(done)} of {votes} "
                 "votes. Use more raters, fewer votes or more pictures."

@@ -1,0 +1,259 @@
+"""The ``arena`` command: its contract, its errors in words, and what it does not import."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arena import cli
+from arena.battles import Arena
+from arena.records import Outcome
+from arena.store import Store
+from evalkit.runs import Run
+from tests.arena.test_battles import token
+
+VOTES = (
+    "left,right,winner,rater\n"
+    + "a,b,left,x\nb,c,left,x\nc,a,left,y\na,c,left,y\nb,a,left,z\nc,b,tie,z\n" * 3
+)
+HEAVY = ("torch", "gradio", "pandas", "scipy", "sqlalchemy", "alembic", "numpy", "PIL", "fastapi")
+
+
+class Terminal:
+    """Run commands in this process as a shell would."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path
+    ) -> None:
+        self._monkeypatch, self._capsys, self._folder = monkeypatch, capsys, folder
+        monkeypatch.chdir(folder)
+
+    def __call__(self, *words: object) -> str:
+        """Return what is printed by a command that works."""
+        code, out, err = self.all(*words)
+        assert code == 0, err
+        return out
+
+    def fails(self, *words: object, code: int = 1) -> str:
+        """Return the message of a command that is refused."""
+        found, out, err = self.all(*words)
+        assert found == code
+        assert "Traceback" not in err
+        if code == 1:
+            assert err.startswith("arena: ")
+            assert out == ""
+        return err
+
+    def json(self, *words: object) -> Any:
+        """Return the one JSON document that a command prints."""
+        return json.loads(self(*words, "--json"))
+
+    def all(self, *words: object) -> tuple[int, str, str]:
+        self._monkeypatch.setattr(sys, "argv", ["arena", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        printed = self._capsys.readouterr()
+        return code, printed.out, printed.err
+
+
+@pytest.fixture
+def arena(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Terminal:
+    return Terminal(monkeypatch, capsys, tmp_path)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "mine.csv").write_text(VOTES)
+    return tmp_path / "mine.csv"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from arena import cli; sys.argv = ['arena', '--help']\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        f"print([m for m in {HEAVY} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.endswith("[]\n"), done.stdout[-200:]
+
+
+def test_rating_imports_no_torch_and_no_web(file: Path) -> None:
+    code = (
+        "import sys; from arena import cli\n"
+        f"sys.argv = ['arena', 'rate', '--votes', {str(file)!r}]\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('torch', 'gradio', 'fastapi', 'sqlalchemy') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.endswith("[]\n"), done.stdout[-200:]
+
+
+@pytest.mark.parametrize(
+    "command",
+    "load serve close upgrade rate plan audit report simulate votes:import votes:export".split(),
+)
+def test_every_command_explains_itself(arena: Terminal, command: str) -> None:
+    assert "Usage" in arena(*command.split(":"), "--help")
+
+
+def test_from_a_run_to_ratings(arena: Terminal, run: Run) -> None:
+    where = ("--database", "a.sqlite", "--study", "s")
+    assert "12 new pictures, 12 in all" in arena("load", *where, "--run", run.path, "--seed", 1)
+    loaded = arena.json("load", *where, "--run", run.path)
+    assert loaded == {"study": "s", "new": 0, "entries": 12, "failed": 0}
+    simulated = arena.json("simulate", *where, "--run", run.path, "--raters", 5, "--votes", 60)
+    assert simulated["simulated_votes"] == 60
+    rated = arena.json("rate", *where)
+    assert (rated["schema"], rated["model"]) == (1, "davidson")
+    assert [r["model"] for r in rated["ratings"]] == ["alpha-model", "beta-model", "gamma-model"]
+    keys = {"model", "rating", "low", "high", "rank_low", "rank_high", "battles", "status"}
+    assert all(keys <= set(r) for r in rated["ratings"])
+    assert arena.json("audit", "--database", "a.sqlite")["simulated"] == 60
+    assert "Votes: 60, 60 of them simulated" in arena("audit", *where)
+    assert "alpha-model" in arena("rate", *where, "--model", "bradley-terry")
+
+
+def test_a_second_load_keeps_the_study_s_question(arena: Terminal, run: Run) -> None:
+    where = ("--database", "a.sqlite", "--study", "s", "--run", run.path)
+    arena("load", *where, "--criterion", "quality")
+    arena("load", *where)
+    assert "asks for quality, not alignment" in arena.fails(
+        "load", *where, "--criterion", "alignment"
+    )
+
+
+def test_votes_out_and_in_again(arena: Terminal, file: Path) -> None:
+    database = ("--database", "a.sqlite")
+    assert arena("votes", "import", *database, "--file", file) == "mine: 18 votes imported.\n"
+    assert "already has these votes" in arena.fails("votes", "import", *database, "--file", file)
+    printed = arena("votes", "export", *database)
+    assert printed.splitlines()[1] == "a,b,left,x,,overall,false,,false"
+    assert arena("votes", "export", *database, "--file", "out.csv") == ""
+    assert Path("out.csv").read_text() == printed
+    done = arena.json("votes", "import", *database, "--file", "out.csv", "--study", "again")
+    assert done == {"study": "again", "imported": 18}
+    assert arena("votes", "export", *database, "--study", "again") == printed
+
+
+def test_a_file_rates_as_the_database_does(arena: Terminal, file: Path) -> None:
+    arena("votes", "import", "--database", "a.sqlite", "--file", file)
+    in_file, in_store = (
+        arena.json("rate", "--votes", file),
+        arena.json("rate", "--database", "a.sqlite"),
+    )
+    for one, other in zip(in_file["ratings"], in_store["ratings"], strict=True):
+        assert one == pytest.approx(other)
+
+
+def test_a_rating_that_is_not_identified_is_null_with_its_reason(
+    arena: Terminal, tmp_path: Path
+) -> None:
+    (tmp_path / "one.csv").write_text("left,right,winner\nA,B,left\nA,B,left\n")
+    for row in arena.json("rate", "--votes", "one.csv")["ratings"]:
+        assert row["rating"] is None
+        assert row["status"] not in ("", "rated")
+    assert " - " in arena("rate", "--votes", "one.csv")
+
+
+def test_criteria_are_rated_apart(arena: Terminal, tmp_path: Path) -> None:
+    lines = VOTES.splitlines()
+    rows = [f"{line},{'quality' if i % 2 else 'alignment'}" for i, line in enumerate(lines[1:])]
+    (tmp_path / "two.csv").write_text("\n".join([lines[0] + ",criterion", *rows]))
+    assert "alignment, quality" in arena.fails("rate", "--votes", "two.csv")
+    assert "--criterion" in arena.fails("rate", "--votes", "two.csv")
+    assert arena.json("rate", "--votes", "two.csv", "--criterion", "quality")
+
+
+def test_planning_before_and_during(arena: Terminal, file: Path) -> None:
+    planned = arena.json("plan", "--models", 4, "--gap", 50)
+    assert planned["votes"] > 1000
+    assert f"{planned['votes']} votes in all" in arena("plan", "--models", 4, "--gap", 50)
+    during = arena.json("plan", "--between", "a", "b", "--votes", file)
+    assert (during["first"], during["second"]) == ("a", "b")
+    assert "a - b =" in arena("plan", "--between", "a", "b", "--votes", file)
+    assert "--models K --gap ELO" in arena.fails("plan", "--models", 4)
+
+
+def test_a_study_can_be_closed_and_reopened(arena: Terminal, run: Run) -> None:
+    where = ("--database", "a.sqlite", "--study", "s")
+    arena("load", *where, "--run", run.path)
+    assert arena("close", *where) == "s is closed.\n"
+    simulate = ("simulate", *where, "--run", run.path, "--raters", 1, "--votes", 1)
+    assert "closed" in arena.fails(*simulate)
+    assert arena("close", *where, "--reopen") == "s is open.\n"
+    arena(*simulate)
+
+
+def test_a_current_database_is_upgraded_to_itself(arena: Terminal, file: Path) -> None:
+    arena("votes", "import", "--database", "a.sqlite", "--file", file)
+    assert arena("upgrade", "--database", "a.sqlite") == "a.sqlite has version 0001.\n"
+
+
+def test_mistakes_are_answered_in_words(arena: Terminal, file: Path, run: Run) -> None:
+    assert "There is no database" in arena.fails("rate", "--database", "none.sqlite")
+    assert "There is no file" in arena.fails("rate", "--votes", "none.csv")
+    assert "--votes FILE" in arena.fails("rate")
+    assert "--votes FILE" in arena.fails("rate", "--votes", file, "--database", "a.sqlite")
+    assert "no run at" in arena.fails("load", "--database", "a", "--study", "s", "--run", "none")
+    assert "Unknown rating model" in arena.fails("rate", "--votes", file, "--model", "glicko")
+    assert "Unknown study" in arena.fails(
+        "simulate", "--database", "a", "--study", "x", "--run", run.path
+    )
+    assert "cannot be written" in arena.fails(
+        "votes", "export", *_one(arena, file), "--file", "/no/x"
+    )
+    Path("bad.csv").write_text("left,right,winner\na,b,A\n")
+    assert "line 2: winner is 'A'" in arena.fails("rate", "--votes", "bad.csv")
+    arena.fails("rate", "--unknown", code=2)
+    arena.fails("load", "--database", "a.sqlite", code=2)
+    arena.fails("serve", "--database", "a.sqlite", "--port", "70000", code=2)
+
+
+def _one(arena: Terminal, file: Path) -> tuple[str, str]:
+    arena("votes", "import", "--database", "one.sqlite", "--file", file)
+    return "--database", "one.sqlite"
+
+
+def test_serving_answers_until_it_is_interrupted(tmp_path: Path, run: Run) -> None:
+    from arena import studies
+
+    store = Store.open(str(tmp_path / "a.sqlite"), create=True)
+    studies.load(store, run, studies.describe("s"))
+    command = [sys.executable, "-m", "arena.cli", "serve", "--database", str(tmp_path / "a.sqlite")]
+    process = subprocess.Popen([*command, "--port", "0"], stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    first = process.stderr.readline()
+    assert first.startswith("s: http://127.0.0.1:")
+    address = first.split()[1]
+    with urllib.request.urlopen(address + "health", timeout=60) as answer:
+        assert json.load(answer) == {"status": "ok"}
+    busy = [*command, "--port", address.split(":")[2].strip("/")]
+    refused = subprocess.run(busy, capture_output=True, text=True, timeout=120, check=False)
+    assert refused.returncode == 1
+    assert "in use. Choose another with --port" in refused.stderr
+    held = Arena(store, "s")  # another process may vote while the page is open
+    rater = held.enter("secret")
+    held.cast(token(held.open(rater)), rater, Outcome.LEFT)
+    store.close()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (0, 130)
+    assert "Traceback" not in said
