@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from evalkit.errors import EvalkitError
 from evalkit.miniature.data import WORK
 from evalkit.weights import MINIATURE_ROOT
 
@@ -45,7 +46,11 @@ def main(
     folder = out or part.folder
     folder.mkdir(parents=True, exist_ok=True)
     train = import_module(f"evalkit.miniature.{part.value}").train
-    train(folder, minutes, seed, steps=steps, work=work)
+    try:
+        train(folder, minutes, seed, steps=steps, work=work)
+    except EvalkitError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
     typer.echo(f"Saved to {folder}.")
 
 

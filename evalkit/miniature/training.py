@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from evalkit.errors import EvalkitError
 from evalkit.miniature.data import WORK
 
 if TYPE_CHECKING:
@@ -70,6 +73,32 @@ def fit(
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=plan.rate, betas=plan.betas, weight_decay=plan.weight_decay
     )
+    with _alone(plan):
+        return _run(model, optimiser, loss_at, validate, plan)
+
+
+@contextmanager
+def _alone(plan: Plan) -> Iterator[None]:
+    """Keep a second process from training the same part into the same checkpoint."""
+    plan.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    with plan.checkpoint.with_suffix(".lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EvalkitError(
+                f"Another process is training {plan.part} with seed {plan.seed} in {plan.work}. "
+                "Wait for it, or give another --seed or --work."
+            ) from None
+        yield
+
+
+def _run(
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    loss_at: Callable[[torch.Generator], torch.Tensor],
+    validate: Callable[[], Mapping[str, float]],
+    plan: Plan,
+) -> list[Row]:
     state = _resume(model, optimiser, plan)
     started, saved, losses = time.monotonic() - state.seconds, state.seconds, []
     bar = tqdm(total=100, desc=f"training {plan.part}", unit="%")
@@ -149,7 +178,6 @@ def _note(
 def _save(model: nn.Module, optimiser: torch.optim.Optimizer, state: _State, plan: Plan) -> None:
     import torch
 
-    plan.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     part = plan.checkpoint.with_suffix(f".{os.getpid()}.part")
     content = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), **asdict(state)}
     torch.save(content, part)

@@ -5,6 +5,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from evalkit.errors import EvalkitError
 from evalkit.miniature import train
 from evalkit.weights import MINIATURE_ROOT
 
@@ -56,3 +57,18 @@ def test_every_part_is_a_module_and_has_its_folder(part):
 
 def test_the_reward_goes_where_its_scorer_looks():
     assert train.Part.REWARD.folder == Path(MINIATURE_ROOT / "image-reward")
+
+
+def test_a_part_that_cannot_be_trained_says_why_without_a_traceback(monkeypatch, tmp_path):
+    pytest.importorskip("torch")
+
+    class Part:
+        @staticmethod
+        def train(out, minutes, seed, **_):
+            raise EvalkitError("Another process is training vae.")
+
+    monkeypatch.setattr(train, "import_module", lambda name: Part)
+    done = run("vae", "--out", str(tmp_path))
+    assert done.exit_code == 1
+    assert "Another process is training vae." in done.output
+    assert isinstance(done.exception, SystemExit)

@@ -5,6 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from evalkit.errors import EvalkitError  # noqa: E402
 from evalkit.miniature import annotated, detector, vae  # noqa: E402
 from evalkit.miniature.data import cached, lot, mixed, pictures, prompted  # noqa: E402
 from evalkit.miniature.scenes import HELD_OUT, MOST  # noqa: E402
@@ -65,6 +66,17 @@ def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path):
     resumed, curve = trained(tmp_path / "b", 60, save_seconds=0)
     assert resumed == whole
     assert [r["step"] for r in curve][:60] == list(range(1, 61))
+
+
+def test_two_processes_do_not_train_the_same_part_at_once(tmp_path):
+    model = Line()
+
+    def second(generator):
+        with pytest.raises(EvalkitError, match="Another process is training line with seed 0"):
+            trained(tmp_path, 3)
+        return model.loss(generator)
+
+    fit(model, second, dict, plan(tmp_path, 1))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
