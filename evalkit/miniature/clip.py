@@ -16,7 +16,7 @@ from torch.nn import functional
 from evalkit.miniature import facts, views
 from evalkit.miniature.data import WORK
 from evalkit.miniature.samples import Samples, draw, drawn
-from evalkit.miniature.tensors import normalised, varied
+from evalkit.miniature.tensors import normalised, tinted, varied
 from evalkit.miniature.training import Plan, fit, keep
 from evalkit.miniature.witness import Truth, Witness
 from evalkit.miniature.words import CLIP_TOKENS, clip_tokenizer
@@ -29,6 +29,8 @@ WIDTH, VISION_DEPTH, TEXT_DEPTH, HEADS = 128, 4, 3, 4
 BATCH = 80
 SCENES = {"train": 20_000, "validation": 1_000}
 READING_STEPS = 600
+TINTED = 0.5
+"""Share of the pictures with a sentence that names no colour whose colours are mixed up."""
 LARGEST_SCALE = 60.0
 SHARP = WIDTH**0.5
 """Unit embeddings are too small for linear questions."""
@@ -173,18 +175,33 @@ def batch(
     """Draw pictures by lot, and one of each one's sentences."""
     at = torch.multinomial(weights, BATCH, replacement=True, generator=g).numpy()
     which = torch.randint(data.texts.shape[1], (BATCH,), generator=g).numpy()
-    return collated(data, tokenizer, at, which)
+    plain = ~data.claims[at, which][..., facts.COLOR].any(axis=(1, 2, 3))
+    tint = plain & (torch.rand(BATCH, generator=g) < TINTED).numpy()
+    b = collated(data, tokenizer, at, which, colorless=tint)
+    b.pixels[tint] = tinted(b.pixels[tint], g)
+    return b
 
 
-def collated(data: Samples, tokenizer: PreTrainedTokenizerFast, at: Any, which: Any) -> Batch:
-    """Put the pictures ``at`` and their sentences ``which`` together."""
+def collated(
+    data: Samples,
+    tokenizer: PreTrainedTokenizerFast,
+    at: Any,
+    which: Any,
+    colorless: facts.Bools | None = None,
+) -> Batch:
+    """Put the pictures ``at`` and their sentences ``which`` together.
+
+    Of ``colorless`` pictures the colours are treated as unknown.
+    """
     texts = data.texts[at, which].T.ravel()
     claims = np.concatenate([data.claims[at, which, k] for k in (0, 1)])
     settled = np.concatenate([data.settled[at, which, k] for k in (0, 1)])
     holds, known = data.holds[at], data.known[at]
+    if colorless is not None:
+        known[colorless, :, facts.COLOR] = False
     ids, mask = encoded([t.decode() for t in texts], tokenizer)
     return Batch(
-        pixels=torch.from_numpy(data.pixels[at]),
+        pixels=torch.from_numpy(data.pixels[at]).float(),
         classes=torch.from_numpy(data.classes[at]).long(),
         shown=Truth.of(holds, known),
         ids=ids,

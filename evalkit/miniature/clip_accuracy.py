@@ -77,18 +77,15 @@ def evaluate(
 def _condition(clip: TransformersClip, name: str, count: int, seed: int) -> Iterator[Row]:
     pairs, vae = CONDITIONS[name]
     made = partial(row, JUDGE, name)
-    tasks = _COLORED if pairs == "held-out" else TASKS
-    cases = {t: cases_of(t, count, f"{name}/{seed}", pairs=pairs, vae=vae) for t in tasks}
+    cases = {t: cases_of(t, count, f"{name}/{seed}", pairs=pairs, vae=vae) for t in TASKS}
     colored = [c for t in _COLORED for c in cases[t]]
     yield made("colour of a cut-out named, of 10", _colors_named(clip, colored))
-    if pairs != "held-out":
-        yield made("object of a cut-out named, of 18", _objects_named(clip, colored))
+    yield made("object of a cut-out named, of 18", _objects_named(clip, colored))
     rng = random.Random(f"{name}/{seed}/misses")
-    for task in tasks:
+    for task in TASKS:
         yield made(f"near miss told: {task}", _misses_told(clip, cases[task], rng))
-    if pairs != "held-out":
-        mixed = [c for group in zip(*cases.values(), strict=True) for c in group]
-        yield made("own caption found, of 100", _captions_found(clip, mixed))
+    mixed = [c for group in zip(*cases.values(), strict=True) for c in group]
+    yield made("own caption found, of 100", _captions_found(clip, mixed))
 
 
 def cases_of(task: str, count: int, seed: str, *, pairs: Pairs, vae: float) -> list[Case]:

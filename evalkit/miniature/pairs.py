@@ -85,17 +85,18 @@ class Contest:
 
 def plan(kind: str, rng: random.Random, pairs: Pairs) -> Contest:
     """Draw a prompt, a scene that fulfils it and one that does not; damage only comes later."""
+    others: Pairs = "train" if pairs == "train" else "all"
     while True:
         wanted = random_requirements(rng.choice(_TASKS.get(kind, TASKS)), rng, pairs=pairs)
         scene = sample(wanted, rng, pairs=pairs)
         sentence = word(wanted, rng)
         if kind in DAMAGE:
-            return Contest(kind, scene, scene, (sentence, miss(sentence, rng, pairs=pairs)), False)
-        wrong = FAULTS[kind](scene, wanted, rng, pairs=pairs)
+            return Contest(kind, scene, scene, (sentence, miss(sentence, rng, pairs=others)), False)
+        wrong = FAULTS[kind](scene, wanted, rng, pairs=others)
         if wrong is None:
             continue
         other = _true_of(wrong, scene, wanted.tag)
-        second = word(rng.choice(other), rng) if other else miss(sentence, rng, pairs=pairs)
+        second = word(rng.choice(other), rng) if other else miss(sentence, rng, pairs=others)
         return Contest(kind, scene, wrong, (sentence, second), bool(other))
 
 

@@ -33,7 +33,7 @@ class Condition:
 CONDITIONS = (
     Condition("clean", KINDS),
     Condition("through the VAE", CONTENT, vae=1.0),
-    Condition("new pairs", ("wrong_color", "wrong_class"), pairs="held-out"),
+    Condition("new pairs", CONTENT, pairs="held-out"),
 )
 
 

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evalkit.miniature.facts import PER_CLASS
+from evalkit.miniature.facts import COLOR, PER_CLASS
 from evalkit.miniature.pairs import CONTENT, DAMAGE, KINDS, Contests
-from evalkit.miniature.tensors import normalised, varied
+from evalkit.miniature.tensors import normalised, tinted, varied
 from evalkit.miniature.witness import Truth, Witness
+from evalkit.prompts import COLORS
 from evalkit.scorers.image_reward import Tokens
 from evalkit.scorers.reward_net import REWARD_MEAN, REWARD_STD, RewardNet
 
@@ -21,6 +22,9 @@ BATCH = 24
 ABOUT_PATCHES, ABOUT_NOUNS, ABOUT_DAMAGE, ABSOLUTE = 1.0, 0.2, 1.0, 0.5
 """How much the questions and the judgement of single pictures weigh against the comparisons."""
 EMPHASIS = {"wrong_color": 0.75, "wrong_count": 1.3, "wrong_position": 0.7}
+COLOR_WORDS = {f.encode() for c in COLORS for f in (c, f"{c}-colored")}
+TINTED = 0.5
+"""Share of the contests whose texts name no colour in which both pictures' colours are mixed up."""
 OTHERS = 2.0
 """How often contests are drawn for their kind, beside how often there are any."""
 
@@ -115,15 +119,20 @@ def chances(data: Contests) -> Tensor:
 
 def batch(data: Contests, reader: Reader, weights: Tensor, g: torch.Generator) -> Batch:
     """Draw contests by lot."""
-    at = torch.multinomial(weights, BATCH, replacement=True, generator=g)
-    return collated(data, reader, at.numpy())
+    at = torch.multinomial(weights, BATCH, replacement=True, generator=g).numpy()
+    b = collated(data, reader, at)
+    plain = torch.tensor([not COLOR_WORDS & set(b" ".join(t).split()) for t in data.texts[at]])
+    tint = plain & (torch.rand(BATCH, generator=g) < TINTED)
+    b.pixels[tint] = tinted(b.pixels[tint], g)
+    b.known[tint, :, :, COLOR] = 0
+    return b
 
 
 def collated(data: Contests, reader: Reader, at: Any) -> Batch:
     """Put the contests ``at`` together."""
     ids, mask = reader.read(data.texts[at].T.ravel())
     return Batch(
-        pixels=torch.from_numpy(data.pixels[at]),
+        pixels=torch.from_numpy(data.pixels[at]).float(),
         classes=torch.from_numpy(data.classes[at]).long(),
         holds=torch.from_numpy(data.holds[at]).float(),
         known=torch.from_numpy(data.known[at]).float(),

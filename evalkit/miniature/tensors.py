@@ -21,3 +21,17 @@ def varied(pixels: Tensor, g: torch.Generator) -> Tensor:
     grain = 20 * (torch.rand(count, 1, 1, 1, generator=g) - 0.6).clamp(min=0)
     noise = torch.randn(pixels.shape, generator=g)
     return (pixels.float() * gain + noise * grain).clamp(0, 255)
+
+
+def tinted(pixels: Tensor, g: torch.Generator) -> Tensor:
+    """Mix the colour channels of pictures [n, ..., 3, h, w] by lot, each picture its own way.
+
+    What a thing is must not be told by its colour: else a thing in a colour that it never had in
+    training is taken for another. Grey stays grey; the rows of the mix add up to one.
+    """
+    count = len(pixels)
+    orders = torch.stack([torch.randperm(3, generator=g) for _ in range(2 * count)])
+    swaps = torch.eye(3)[orders].view(2, count, 3, 3)
+    share = torch.rand(count, 1, 1, generator=g)
+    mix = share * swaps[0] + (1 - share) * swaps[1]
+    return torch.einsum("nij,n...jhw->n...ihw", mix, pixels.float())
