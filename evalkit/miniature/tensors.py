@@ -30,7 +30,7 @@ def tinted(pixels: Tensor, g: torch.Generator) -> Tensor:
     training is taken for another. Grey stays grey; the rows of the mix add up to one.
     """
     count = len(pixels)
-    orders = torch.stack([torch.randperm(3, generator=g) for _ in range(2 * count)])
+    orders = torch.rand(2 * count, 3, generator=g).argsort(dim=1)
     swaps = torch.eye(3)[orders].view(2, count, 3, 3)
     share = torch.rand(count, 1, 1, generator=g)
     mix = share * swaps[0] + (1 - share) * swaps[1]
