@@ -150,7 +150,7 @@ def _listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise StudyError(
-            f"Nothing can be served at {host}, port {port}: {error.strerror or error}. "
+            f"Nothing can be served at {host}, port {port}: {os.strerror(error.errno or 0)}. "
             "Choose another with --port or --host."
         ) from error
 

@@ -15,20 +15,8 @@ COOKIE = "rater"
 _YEAR = 365 * 24 * 3600
 
 OPEN_PATHS = ("/", "/config", "/favicon.ico", "/health", "/manifest.json", "/theme.css")
-OPEN_FOLDERS = (
-    "/assets/",
-    "/battle/",
-    "/static/",
-    "/svelte/",
-    "/gradio_api/app_id",
-    "/gradio_api/heartbeat/",
-    "/gradio_api/info",
-    "/gradio_api/queue/",
-    "/gradio_api/run/",
-    "/gradio_api/startup-events",
-    "/gradio_api/theme.css",
-)
-"""Gradio offers far more (uploads, files, a proxy); a study needs none of it."""
+OPEN_FOLDERS = ("/assets/", "/battle/", "/static/", "/svelte/", "/gradio_api/run/")
+"""Gradio offers far more (uploads, files, a proxy, a queue); a study's page needs none of it."""
 
 _HEADERS = {
     "Content-Security-Policy": (

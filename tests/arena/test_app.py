@@ -84,6 +84,10 @@ def test_every_answer_has_the_strict_headers(client: TestClient) -> None:
 
 SHUT = (
     "/gradio_api/upload",
+    "/gradio_api/queue/join",
+    "/gradio_api/queue/data",
+    "/gradio_api/info",
+    "/gradio_api/startup-events",
     "/gradio_api/file=arena.sqlite",
     "/gradio_api/file=/etc/passwd",
     "/file=/etc/passwd",
@@ -210,7 +214,7 @@ def test_a_damaged_picture_can_be_skipped(client: TestClient, run: Run, files: S
 def test_nothing_the_server_says_names_a_model_or_a_picture(
     client: TestClient, run: Run, files: Store, tmp_path: Path
 ) -> None:
-    said = [client.get(p) for p in ("/", "/config", "/gradio_api/info", "/manifest.json")]
+    said = [client.get(p) for p in ("/", "/config", "/theme.css", "/manifest.json")]
     texts = [s.text + str(s.headers) for s in said]
     for _ in range(12):
         stage = call(client, SHOW)
