@@ -257,3 +257,15 @@ def test_serving_answers_until_it_is_interrupted(tmp_path: Path, run: Run) -> No
     _, said = process.communicate(timeout=60)
     assert process.returncode in (0, 130)
     assert "Traceback" not in said
+
+
+def test_a_report_joins_the_run_and_the_study(arena: Terminal, run: Run) -> None:
+    where = ("--database", "a.sqlite", "--study", "s", "--run", run.path)
+    arena("load", *where, "--seed", 1)
+    assert "has no votes yet" in arena.fails("report", *where)
+    arena("simulate", *where, "--raters", 5, "--votes", 60)
+    paths = arena.json("report", *where, "--out", "out")
+    page = Path(paths["html"]).read_text()
+    assert "alpha-model" in page
+    assert "simulated" in page
+    assert arena("report", *where, "--out", "out").strip() == paths["html"]
