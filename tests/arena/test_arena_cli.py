@@ -239,24 +239,28 @@ def test_serving_answers_until_it_is_interrupted(tmp_path: Path, run: Run) -> No
     studies.load(store, run, studies.describe("s"))
     command = [sys.executable, "-m", "arena.cli", "serve", "--database", str(tmp_path / "a.sqlite")]
     process = subprocess.Popen([*command, "--port", "0"], stderr=subprocess.PIPE, text=True)
-    assert process.stderr
-    first = process.stderr.readline()
-    assert first.startswith("s: http://127.0.0.1:")
-    address = first.split()[1]
-    with urllib.request.urlopen(address + "health", timeout=60) as answer:
-        assert json.load(answer) == {"status": "ok"}
-    busy = [*command, "--port", address.split(":")[2].strip("/")]
-    refused = subprocess.run(busy, capture_output=True, text=True, timeout=120, check=False)
-    assert refused.returncode == 1
-    assert "in use. Choose another with --port" in refused.stderr
-    held = Arena(store, "s")  # another process may vote while the page is open
-    rater = held.enter("secret")
-    held.cast(token(held.open(rater)), rater, Outcome.LEFT)
-    store.close()
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode in (0, 130)
-    assert "Traceback" not in said
+    try:
+        assert process.stderr
+        first = process.stderr.readline()
+        assert first.startswith("s: http://127.0.0.1:")
+        address = first.split()[1]
+        with urllib.request.urlopen(address + "health", timeout=60) as answer:
+            assert json.load(answer) == {"status": "ok"}
+        busy = [*command, "--port", address.split(":")[2].strip("/")]
+        refused = subprocess.run(busy, capture_output=True, text=True, timeout=120, check=False)
+        assert refused.returncode == 1
+        assert "in use. Choose another with --port" in refused.stderr
+        held = Arena(store, "s")  # another process may vote while the page is open
+        rater = held.enter("secret")
+        held.cast(token(held.open(rater)), rater, Outcome.LEFT)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode in (0, 130)
+        assert "Traceback" not in said
+    finally:
+        process.kill()
+        process.wait()
+        store.close()
 
 
 def test_a_report_joins_the_run_and_the_study(arena: Terminal, run: Run) -> None:
