@@ -21,6 +21,8 @@ from evalkit.miniature.data import WORK
 from evalkit.miniature.pairs import KINDS, Contests, draw
 from evalkit.miniature.reward_learning import (
     BATCH,
+    LESSONS,
+    Lesson,
     Pupil,
     Reader,
     batch,
@@ -31,7 +33,7 @@ from evalkit.miniature.reward_learning import (
 )
 from evalkit.miniature.samples import drawn
 from evalkit.miniature.tensors import normalised
-from evalkit.miniature.training import Plan, fit, keep
+from evalkit.miniature.training import Plan, Row, fit, keep
 from evalkit.miniature.words import write_bert_vocabulary
 from evalkit.scorers.image_reward import MAX_TOKENS, MED_CONFIG, VOCABULARY, Tokens
 from evalkit.scorers.reward_net import (
@@ -87,33 +89,58 @@ def med_config(vocabulary: int) -> dict[str, Any]:
 def train(
     out: Path, minutes: float, seed: int = 0, *, steps: int | None = None, work: Path = WORK
 ) -> None:
-    """Train on pairs and save to ``out`` under the official names, as float16."""
+    """Train on pairs, lesson by lesson, and save to ``out`` by the official names, as float16."""
     torch.manual_seed(1_000 + seed)
-    plan = Plan(
-        "reward",
-        minutes,
-        seed,
-        steps,
-        work,
-        warm_up=150,
-        hold=0.3,
-        weight_decay=0.03,
-        save_seconds=240,
-    )
     data = {k: drawn(draw, f"reward-{k}", n, work / "data" / "reward") for k, n in PAIRS.items()}
     out.mkdir(parents=True, exist_ok=True)
     config = med_config(write_bert_vocabulary(out / VOCABULARY))
     reader = Reader(Tokens(out / VOCABULARY, config["vocab_size"], MAX_TOKENS))
-    pupil, weights = Pupil(RewardNet(geometry(), config)), chances(data["train"])
-    curve = fit(
+    pupil = Pupil(RewardNet(geometry(), config))
+    plans = [_plan(lesson, minutes, seed, steps, work) for lesson in LESSONS]
+    curve: list[Row] = []
+    for lesson, plan in zip(LESSONS, plans, strict=True):
+        curve = _continued(curve, study(pupil, data, reader, lesson, plan))
+    standardise(pupil, rewards(pupil.eval(), data["validation"], reader))
+    save(pupil.net, config, out)
+    for plan in plans:
+        keep(out, plan, {"width": WIDTH, "batch": BATCH, "pairs": PAIRS}, curve)
+
+
+def study(
+    pupil: Pupil, data: Mapping[str, Contests], reader: Reader, lesson: Lesson, plan: Plan
+) -> list[Row]:
+    """Train for one lesson, going on where it was left, and return its curve."""
+    weights = chances(data["train"], lesson)
+    return fit(
         pupil,
-        lambda g: loss(pupil, batch(data["train"], reader, weights, g), g),
+        lambda g: loss(pupil, batch(data["train"], reader, weights, lesson.tinted, g), g),
         lambda: validate(pupil, data["validation"], reader),
         plan,
     )
-    standardise(pupil, rewards(pupil.eval(), data["validation"], reader))
-    save(pupil.net, config, out)
-    keep(out, plan, {"width": WIDTH, "batch": BATCH, "pairs": PAIRS}, curve)
+
+
+def _plan(lesson: Lesson, minutes: float, seed: int, steps: int | None, work: Path) -> Plan:
+    return Plan(
+        lesson.name,
+        minutes * lesson.share,
+        seed,
+        None if steps is None else max(1, round(steps * lesson.share)),
+        work,
+        rate=lesson.rate,
+        warm_up=150,
+        hold=lesson.hold,
+        weight_decay=0.03,
+        save_seconds=120,
+    )
+
+
+def _continued(before: list[Row], after: list[Row]) -> list[Row]:
+    """Put the curve of a lesson behind that of the ones before it."""
+    if not before:
+        return after
+    last = before[-1]
+    moved = [{**r, **{k: r[k] + last[k] for k in ("step", "seconds")}} for r in after]
+    return before + moved
 
 
 def save(net: RewardNet, config: Mapping[str, Any], out: Path) -> None:

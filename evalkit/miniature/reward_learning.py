@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +22,36 @@ from evalkit.scorers.reward_net import REWARD_MEAN, REWARD_STD, RewardNet
 BATCH = 24
 ABOUT_PATCHES, ABOUT_NOUNS, ABOUT_DAMAGE, ABSOLUTE = 1.0, 0.2, 1.0, 0.5
 """How much the questions and the judgement of single pictures weigh against the comparisons."""
-EMPHASIS = {"wrong_color": 0.75, "wrong_count": 1.3, "wrong_position": 0.7}
 COLOR_WORDS = {f.encode() for c in COLORS for f in (c, f"{c}-colored")}
-TINTED = 0.5
-"""Share of the contests whose texts name no colour in which both pictures' colours are mixed up."""
-OTHERS = 2.0
-"""How often contests are drawn for their kind, beside how often there are any."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A part of the training: how long, how fast, and which contests are drawn how often."""
+
+    name: str
+    share: float
+    """Of all steps or minutes."""
+    rate: float
+    hold: float
+    emphasis: Mapping[str, float]
+    """How often a contest is drawn for its kind, beside how often there are any; 1 unless given."""
+    tinted: float = 0.0
+    """Share of the contests without a colour in their texts that have their colours mixed up."""
+
+
+LESSONS = (
+    Lesson("reward", 0.68, 1e-3, 0.3, {}),
+    Lesson(
+        "reward-damage",
+        0.32,
+        6e-4,
+        0.2,
+        {"wrong_class": 1.5, "blur": 6.0, "noise": 6.0, "vae": 6.0},
+        tinted=0.15,
+    ),
+)
+"""First what pictures show, which is hard; then, mostly, in what state they are."""
 
 
 class Pupil(nn.Module):
@@ -111,20 +136,22 @@ class Batch:
         return self.kinds < len(CONTENT)
 
 
-def chances(data: Contests) -> Tensor:
+def chances(data: Contests, lesson: Lesson) -> Tensor:
     """Return how often to draw each contest."""
-    by_kind = np.array([EMPHASIS.get(k, OTHERS) for k in KINDS])
+    by_kind = np.array([lesson.emphasis.get(k, 1.0) for k in KINDS])
     return torch.from_numpy(by_kind[data.kinds])
 
 
-def batch(data: Contests, reader: Reader, weights: Tensor, g: torch.Generator) -> Batch:
-    """Draw contests by lot."""
+def batch(
+    data: Contests, reader: Reader, weights: Tensor, tint: float, g: torch.Generator
+) -> Batch:
+    """Draw contests by lot, and mix up the colours of a share ``tint`` of those without any."""
     at = torch.multinomial(weights, BATCH, replacement=True, generator=g).numpy()
     b = collated(data, reader, at)
     plain = torch.tensor([not COLOR_WORDS & set(b" ".join(t).split()) for t in data.texts[at]])
-    tint = plain & (torch.rand(BATCH, generator=g) < TINTED)
-    b.pixels[tint] = tinted(b.pixels[tint], g)
-    b.known[tint, :, :, COLOR] = 0
+    mixed = plain & (torch.rand(BATCH, generator=g) < tint)
+    b.pixels[mixed] = tinted(b.pixels[mixed], g)
+    b.known[mixed, :, :, COLOR] = 0
     return b
 
 
