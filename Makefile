@@ -27,8 +27,8 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/evalkit generate --run $(RUN) --suite miniature --seeds 2 $(MODELS:%=--model %)
 	$(BIN)/evalkit score --run $(RUN) --scorer geneval=miniature --scorer image-reward=miniature --scorer clip-score=miniature
-	$(BIN)/arena load --database $(DATABASE) --study demo --run $(RUN)
-	$(BIN)/arena simulate --database $(DATABASE) --study demo --run $(RUN) --raters 24 --votes 1200
+	$(BIN)/arena load --database $(DATABASE) --study demo --run $(RUN) --seed 1
+	$(BIN)/arena simulate --database $(DATABASE) --study demo --run $(RUN) --raters 24 --votes 1200 --seed 1
 	$(BIN)/arena rate --database $(DATABASE) --study demo
 	$(BIN)/arena report --database $(DATABASE) --study demo --run $(RUN) --out $(REPORT)
 	@echo

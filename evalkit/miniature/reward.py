@@ -30,6 +30,7 @@ from evalkit.miniature.reward_learning import (
     collated,
     linears,
     loss,
+    state,
 )
 from evalkit.miniature.samples import drawn
 from evalkit.miniature.tensors import normalised
@@ -111,9 +112,15 @@ def study(
 ) -> list[Row]:
     """Train for one lesson, going on where it was left, and return its curve."""
     weights = chances(data["train"], lesson)
+
+    def loss_at(g: torch.Generator) -> Tensor:
+        drawn_now = batch(data["train"], reader, weights, lesson.tinted, g)
+        damage = state(pupil, drawn_now, g) if lesson.hurt else 0.0
+        return loss(pupil, drawn_now, g) + damage
+
     return fit(
         pupil,
-        lambda g: loss(pupil, batch(data["train"], reader, weights, lesson.tinted, g), g),
+        loss_at,
         lambda: validate(pupil, data["validation"], reader),
         plan,
     )

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from evalkit.miniature.facts import COLOR, PER_CLASS
 from evalkit.miniature.pairs import CONTENT, DAMAGE, KINDS, Contests
-from evalkit.miniature.tensors import normalised, tinted, varied
+from evalkit.miniature.tensors import hurt, normalised, tinted, varied
 from evalkit.miniature.witness import Truth, Witness
 from evalkit.prompts import COLORS
 from evalkit.scorers.image_reward import Tokens
@@ -38,6 +38,8 @@ class Lesson:
     """How often a contest is drawn for its kind, beside how often there are any; 1 unless given."""
     tinted: float = 0.0
     """Share of the contests without a colour in their texts that have their colours mixed up."""
+    hurt: bool = False
+    """Whether every faithful picture is also set beside itself, blurred or grainy."""
 
 
 LESSONS = (
@@ -49,6 +51,7 @@ LESSONS = (
         0.2,
         {"wrong_class": 1.5, "blur": 6.0, "noise": 6.0, "vae": 6.0},
         tinted=0.15,
+        hurt=True,
     ),
 )
 """First what pictures show, which is hard; then, mostly, in what state they are."""
@@ -189,6 +192,17 @@ def loss(pupil: Pupil, b: Batch, g: torch.Generator) -> Tensor:
     return _compared(rewards_, b) + ABSOLUTE * _judged(rewards_, b) + asked
 
 
+def state(pupil: Pupil, b: Batch, g: torch.Generator) -> Tensor:
+    """Set each faithful picture beside itself, damaged anew: unseen damage, as much as wanted."""
+    n = len(b.pixels)
+    damaged, strength = hurt(b.pixels[:, 0], g)
+    features = pupil.net.see(normalised(varied(torch.cat([b.pixels[:, 0], damaged]), g)))
+    ids, mask = (v[:n].repeat(2, 1) for v in (b.ids, b.mask))
+    good, bad = pupil.reward(pupil.read(features, ids, mask)).view(2, n)
+    # The worse the damage, the less may the picture be called good on its own.
+    return functional.softplus(bad - good).mean() + (strength * functional.softplus(bad)).mean()
+
+
 def _compared(rewards_: Tensor, b: Batch) -> Tensor:
     """Bradley-Terry: the faithful picture wins, and so does the text that is true."""
     (good, bad), (good_other, bad_other) = rewards_
@@ -217,8 +231,8 @@ def _judged(rewards_: Tensor, b: Batch) -> Tensor:
 
 def _damage(pupil: Pupil, features: Tensor, b: Batch) -> Tensor:
     """Ask every picture how it was damaged, if it was."""
-    hurt = functional.one_hot(b.kinds, len(KINDS))[:, len(CONTENT) :].float()
-    truth = torch.cat([torch.zeros_like(hurt), hurt])
+    kinds = functional.one_hot(b.kinds, len(KINDS))[:, len(CONTENT) :].float()
+    truth = torch.cat([torch.zeros_like(kinds), kinds])
     return functional.binary_cross_entropy_with_logits(pupil.damage(features), truth) * len(DAMAGE)
 
 

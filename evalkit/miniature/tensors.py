@@ -7,6 +7,9 @@ from torch import Tensor
 
 from evalkit.scorers.pictures import CLIP_MEAN, CLIP_STD
 
+GRAIN = 48.0
+"""Grey levels of grain at full strength: what is left of the faults' 80 after reduction."""
+
 
 def normalised(pixels: Tensor) -> Tensor:
     """Standardise pixels [n, 3, h, w] of 0..255 with CLIP's mean and deviation."""
@@ -21,6 +24,25 @@ def varied(pixels: Tensor, g: torch.Generator) -> Tensor:
     grain = 20 * (torch.rand(count, 1, 1, 1, generator=g) - 0.6).clamp(min=0)
     noise = torch.randn(pixels.shape, generator=g)
     return (pixels.float() * gain + noise * grain).clamp(0, 255)
+
+
+def hurt(pixels: Tensor, g: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Blur or grain pictures [n, 3, h, w] by lot, as ``faults`` does; and say how strongly."""
+    count = len(pixels)
+    strength = 0.25 + 0.75 * torch.rand(count, generator=g)
+    blurs = torch.rand(count, generator=g) < 0.5
+    grain = torch.randn(pixels.shape, generator=g) * (GRAIN * strength).view(-1, 1, 1, 1)
+    pairs = zip(pixels, strength.tolist(), strict=True)
+    blurred = torch.stack([_blurred(p, s * pixels.shape[-1] / 30) for p, s in pairs])
+    return torch.where(blurs.view(-1, 1, 1, 1), blurred, (pixels + grain).clamp(0, 255)), strength
+
+
+def _blurred(pixels: Tensor, radius: float) -> Tensor:
+    from torchvision.transforms.functional import gaussian_blur
+
+    side = 2 * round(3 * radius) + 1
+    blurred: Tensor = gaussian_blur(pixels, [side, side], [radius, radius])
+    return blurred
 
 
 def tinted(pixels: Tensor, g: torch.Generator) -> Tensor:
