@@ -16,8 +16,8 @@ TAG_WEIGHTS = {
     "two_object": 1.0,
     "counting": 3.0,
     "colors": 2.0,
-    "position": 3.0,
-    "color_attr": 4.0,
+    "position": 4.0,
+    "color_attr": 3.0,
 }
 """How often a true sentence of each task is chosen: the harder to learn, the more."""
 
@@ -74,7 +74,7 @@ def miss(sentence: Sentence, rng: random.Random, *, pairs: Pairs = "train") -> S
     elif wanted.tag == "counting":
         others = [n for n in range(2, MOST + 1) if n != include[0].count]
         return _reworded(sentence, exactly(include[0], rng.choice(others)))
-    elif wanted.tag == "color_attr" and rng.random() < 0.8:
+    elif wanted.tag == "color_attr" and rng.random() < 0.7:
         include = _exchanged(include)
     elif wanted.tag in ("colors", "color_attr"):
         include[at] = _recolored(include[at], [c.color for c in include], pairs, rng)
