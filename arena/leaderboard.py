@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def write(store: Store, study: str, run: Path, out: Path) -> dict[str, Path]:
     """Rate the study's votes, join them with the run's scores and write the report."""
-    return pages.write(report.build(Run.open(run), human(store, study), title=study), out)
+    return pages.write(report.build(Run.open(run), human(store, study)), out)
 
 
 def human(store: Store, study: str) -> report.Human:

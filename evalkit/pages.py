@@ -106,7 +106,7 @@ def _rank_text(cell: HumanCell | None) -> str:
 def markdown(board: Leaderboard) -> str:
     """Render the headline table as Markdown."""
     head = ["model", *(["rank", board.human.unit] if board.human else [])]
-    head += [f"{c.title}" for c in board.metrics] + ["steps", "s/image"]
+    head += [c.name for c in board.metrics] + ["steps", "s/image"]
     lines = [f"# {board.title}", ""]
     lines += [f"> {banner}\n" for banner in board.banners]
     lines += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]

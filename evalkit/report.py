@@ -140,7 +140,7 @@ def build(run: Run, human: Human | None = None, *, title: str | None = None) -> 
     scores = {card.name: run.scores(card) for card in cards}
     rows = _rows(run, cards, generations, scores, human)
     return Leaderboard(
-        title=title or f"{run.manifest.suite}: {len(rows)} models",
+        title=title or f"{len(rows)} models on the suite {run.manifest.suite}",
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         banners=tuple(_banners(run, cards, human)),
         metrics=tuple(cards),
