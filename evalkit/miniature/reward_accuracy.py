@@ -1,6 +1,9 @@
 """How often the miniature's ImageReward prefers the faithful picture, by the other's fault.
 
-The rewards come from the adapter that the real ImageReward is used by.
+The rewards come from the adapter that the real ImageReward is used by. Weak spots: another thing in
+the place of the one asked for (a quarter overlooked), what the VAE does to a picture (a third), and
+things in a colour that they never had in training: it sees that the colour is right, but not which
+thing it is, so that places and things are then told no better than by chance.
 """
 
 from __future__ import annotations
