@@ -30,13 +30,13 @@ def run_whole(*line):
 
 
 def kill_often(line, duration, seed):
-    """Start the command again and again and kill it within its usual time; then let it finish."""
+    """Start the command again and again, kill it ever later in its time; then let it finish."""
     rng = random.Random(seed)
     killed = 0
-    for _ in range(KILLS):
+    for attempt in range(KILLS):
         process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            process.wait(timeout=rng.uniform(0.2, 1.0) * duration)
+            process.wait(timeout=rng.uniform(0.5, 1.0) * duration * (attempt + 1) / KILLS)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()

@@ -48,7 +48,7 @@ print(evalkit.__file__)
 assert prompts.folder().parent.samefile(evalkit.__path__[0]), prompts.folder()
 assert len(prompts.load("geneval")) == 553
 assert "sketch-exact" in catalogue.entries()
-Environment(loader=PackageLoader("evalkit")).get_template("report.html.j2")
+assert "<html" in PackageLoader("evalkit").get_source(Environment(), "report.html.j2")[0]
 for name in ("detector", "clip", "image-reward"):
     weights.resolve(f"miniature/{name}")
 """

@@ -58,7 +58,8 @@ def test_the_sketch_variants_state_their_faults():
     assert rates["sketch-exact"] == {}
     assert rates["sketch-faulty-15"] == {"faults": 0.15}
     assert rates["sketch-faulty-40"] == {"faults": 0.40}
-    assert set(rates["sketch-blurred"]) == {"blur", "noise"}
+    assert set(rates["sketch-blurred"]) == {"faults", "blur", "noise"}
+    assert rates["sketch-blurred"]["faults"] == rates["sketch-faulty-40"]["faults"]
 
 
 def test_a_spec_carries_nothing_that_is_only_told():
