@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,32 @@ _UNUSED = re.compile(
 FAULTS = ("missing_keys", "unexpected_keys", "mismatched_keys")
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the library's bars and warnings from the user: what matters of them is raised below."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
 def load(kind: type[Any], folder: Path) -> Any:
     """Return ``kind.from_pretrained(folder)`` in evaluation mode, or raise WeightsError.
 
     transformers itself fills missing tensors with random numbers and only logs that.
     """
     try:
-        model, report = kind.from_pretrained(
-            folder, output_loading_info=True, dtype=torch.float32, local_files_only=True
-        )
+        with _quietly():
+            model, report = kind.from_pretrained(
+                folder, output_loading_info=True, dtype=torch.float32, local_files_only=True
+            )
     except Exception as error:  # a corrupt file raises anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{folder} holds no {kind.__name__} that loads: {reason}") from error
