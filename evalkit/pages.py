@@ -118,7 +118,8 @@ def markdown(board: Leaderboard) -> str:
         lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
     lines += [
         "",
-        "Intervals are 95 %, clustered by prompt for scores and by rater for ratings.",
+        "Intervals are 95 %, clustered by prompt for scores."
+        + (f" Ratings: {board.human.method}." if board.human else ""),
         "",
     ]
     return "\n".join(lines)

@@ -82,6 +82,11 @@ def test_the_page_is_self_contained_and_escapes(scored, human):
     assert not re.search(r"url\((?!#)|@import", page)
 
 
+def test_markdown_says_how_its_intervals_were_made(scored, human):
+    assert "Ratings: clustered by rater." in pages.markdown(report.build(scored, human))
+    assert "Ratings" not in pages.markdown(report.build(scored))
+
+
 def test_every_form_is_written_and_readable(scored, human, tmp_path):
     paths = pages.write(report.build(scored, human), tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
