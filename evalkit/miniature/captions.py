@@ -7,7 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evalkit.miniature.facts import OPPOSITE, Facts, of_text
-from evalkit.miniature.scenes import CLASSES, MOST, Pairs, Scene, colors_for, text_for, truths
+from evalkit.miniature.layout import stands
+from evalkit.miniature.scenes import (
+    CLASSES,
+    MOST,
+    NATURAL,
+    POSITIONS,
+    Pairs,
+    Scene,
+    colors_for,
+    text_for,
+    truths,
+)
+from evalkit.prompts import NUMBER_WORDS, article, plural
 from evalkit.records import Clause, Requirements
 
 OPENINGS = ("a photo of ", "a picture of ", "an image of ", "a drawing of ", "")
@@ -128,3 +140,40 @@ def _reworded(sentence: Sentence, wrong: Requirements) -> Sentence:
         start = sentence.text.removesuffix(old.removeprefix(opening))
         return Sentence(start + new.removeprefix(opening), wrong)
     return Sentence(new, wrong)
+
+
+def describe(scene: Scene, rng: random.Random) -> str:
+    """Say all that a scene shows, in GenEval's templates or with more said at once.
+
+    Every object is named; an object of another colour than its natural one mostly has it said.
+    """
+    names = [o.class_name for o in scene.objects]
+    text = _kinds(scene, rng) if len(set(names)) > 1 else _kind(scene, rng)
+    opening = OPENINGS[0] if rng.random() < 0.8 else rng.choice(OPENINGS)
+    return opening + text
+
+
+def _kind(scene: Scene, rng: random.Random) -> str:
+    """Describe one object, or several of a kind."""
+    first, count = scene.objects[0], len(scene.objects)
+    plain = rng.random() < (0.4 if first.color == NATURAL[first.class_name] else 0.15)
+    if count > 1:
+        color = "" if plain or rng.random() < 0.5 else f"{first.color} "
+        return f"{NUMBER_WORDS[count]} {color}{plural(first.class_name)}"
+    if plain:
+        return article(first.class_name)
+    return article(f"{first.color} {first.class_name}")
+
+
+def _kinds(scene: Scene, rng: random.Random) -> str:
+    """Describe two objects of different kinds: their names, colours, places, or all of these."""
+    a, b = rng.sample(scene.objects, 2)
+    plain = a.color == NATURAL[a.class_name] and b.color == NATURAL[b.class_name]
+    colored = rng.random() < (0.4 if plain else 0.6)
+    first, second = (
+        article(f"{o.color} {o.class_name}" if colored else o.class_name) for o in (a, b)
+    )
+    relations = [r for r in POSITIONS if stands(a, b, r)]
+    if relations and rng.random() < 0.55:
+        return f"{first} {rng.choice(relations)} {second}"
+    return f"{first} and {second}"

@@ -21,11 +21,13 @@ class Part(StrEnum):
     DETECTOR = "detector"
     CLIP = "clip"
     REWARD = "reward"
+    TEACHER = "teacher"
 
     @property
     def folder(self) -> Path:
         """Where the package carries the part's weights."""
-        return MINIATURE_ROOT / ("image-reward" if self is Part.REWARD else self.value)
+        names = {Part.REWARD: "image-reward", Part.TEACHER: "sd3"}
+        return MINIATURE_ROOT / names.get(self, self.value)
 
 
 def main(

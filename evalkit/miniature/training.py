@@ -42,6 +42,8 @@ class Plan:
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0
+    average: float = 0.0
+    """Decay a step of the moving average of the weights, which is what is validated and kept."""
     save_seconds: float = 60.0
 
     @property
@@ -55,6 +57,8 @@ class _State:
     step: int = 0
     seconds: float = 0.0
     curve: list[Row] = field(default_factory=list)
+    average: dict[str, torch.Tensor] = field(default_factory=dict)
+    """The moving average of the trained weights; empty where none is kept."""
 
 
 def fit(
@@ -70,8 +74,9 @@ def fit(
     """
     import torch
 
+    trained = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
-        model.parameters(), lr=plan.rate, betas=plan.betas, weight_decay=plan.weight_decay
+        trained, lr=plan.rate, betas=plan.betas, weight_decay=plan.weight_decay
     )
     with _alone(plan):
         return _run(model, optimiser, loss_at, validate, plan)
@@ -107,6 +112,7 @@ def _run(
         bar.update(round(100 * share) - bar.n)
         losses.append(_step(model, optimiser, loss_at, plan, state.step, share))
         state.step += 1
+        _follow(model, state, plan)
         state.seconds = time.monotonic() - started
         if state.seconds - saved > plan.save_seconds:
             saved = state.seconds
@@ -116,7 +122,29 @@ def _run(
         _note(model, state, losses, validate, bar)
         _save(model, optimiser, state, plan)
     bar.close()
+    _exchange(model, state)
     return state.curve
+
+
+def _follow(model: nn.Module, state: _State, plan: Plan) -> None:
+    """Let the moving average follow the weights, faster while they are young."""
+    if not plan.average:
+        return
+    weights = {k: p.detach() for k, p in model.named_parameters() if p.requires_grad}
+    if not state.average:
+        state.average = {k: w.clone() for k, w in weights.items()}
+    decay = min(plan.average, (1 + state.step) / (10 + state.step))
+    for name, weight in weights.items():
+        state.average[name].lerp_(weight, 1 - decay)
+
+
+def _exchange(model: nn.Module, state: _State) -> None:
+    """Exchange the weights and their moving average."""
+    weights = dict(model.named_parameters())
+    for name, average in state.average.items():
+        current = weights[name].detach().clone()
+        weights[name].data.copy_(average)
+        average.copy_(current)
 
 
 def _share(state: _State, plan: Plan) -> float:
@@ -165,8 +193,10 @@ def _note(
     import torch
 
     model.eval()
+    _exchange(model, state)
     with torch.no_grad():
         found = {k: round(float(v), 5) for k, v in validate().items()}
+    _exchange(model, state)
     model.train()
     loss = sum(losses) / max(1, len(losses))
     losses.clear()
@@ -179,7 +209,7 @@ def _save(model: nn.Module, optimiser: torch.optim.Optimizer, state: _State, pla
     import torch
 
     part = plan.checkpoint.with_suffix(f".{os.getpid()}.part")
-    content = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), **asdict(state)}
+    content = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), **vars(state)}
     torch.save(content, part)
     part.replace(plan.checkpoint)
 
@@ -192,7 +222,9 @@ def _resume(model: nn.Module, optimiser: torch.optim.Optimizer, plan: Plan) -> _
     content = torch.load(plan.checkpoint, weights_only=True)
     model.load_state_dict(content["model"])
     optimiser.load_state_dict(content["optimiser"])
-    return _State(content["step"], content["seconds"], content["curve"])
+    return _State(
+        content["step"], content["seconds"], content["curve"], content.get("average", {})
+    )
 
 
 def keep(folder: Path, plan: Plan, config: Mapping[str, Any], curve: list[Row]) -> None:

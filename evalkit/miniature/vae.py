@@ -128,6 +128,34 @@ def load(folder: Path = MINIATURE_ROOT / "vae") -> AutoencoderKL:
     return model.eval().requires_grad_(False)
 
 
+def encode(images: Pixels, *, batch: int = 64) -> torch.Tensor:
+    """Return pictures [N, 64, 64, 3] as latents [N, 8, 16, 16] of mean 0 and deviation 1."""
+    import torch
+
+    model = load()
+    with torch.no_grad():
+        found = [
+            model.encode(tensor(images[i : i + batch])).latent_dist.mean
+            for i in range(0, len(images), batch)
+        ]
+    latents: torch.Tensor = torch.cat(found) - model.config.shift_factor
+    return latents * model.config.scaling_factor
+
+
+def decode(latents: torch.Tensor, *, batch: int = 64) -> Pixels:
+    """Return normalised latents [N, 8, 16, 16] as pictures [N, 64, 64, 3]."""
+    import torch
+
+    model, done = load(), []
+    z = latents / model.config.scaling_factor + model.config.shift_factor
+    for part in z.split(batch):
+        with torch.no_grad():
+            y = model.decode(part).sample.clamp(-1, 1)
+        pixels = ((y + 1) * 127.5).round().permute(0, 2, 3, 1).to(torch.uint8)
+        done.append(pixels.contiguous().numpy())
+    return np.concatenate(done)
+
+
 def round_trip(images: Pixels, *, jitter: float = 0.0, seed: int = 0, batch: int = 64) -> Pixels:
     """Encode and decode pictures [N, 64, 64, 3]; the result has the same shape.
 
