@@ -54,13 +54,17 @@ def draw(seed: str, count: int, pairs: Pairs, _vae: float) -> Latents:
         latents = vae.encode(np.stack([np.asarray(p.image) for p in pictures]))
     texts = [[describe(s, rng).encode() for _ in range(CAPTIONS)] for s in scenes]
     return Latents(
-        latents.half().numpy(), np.array(texts, dtype="S100"), np.stack([_cells(p) for p in pictures])
+        latents.half().numpy(),
+        np.array(texts, dtype="S100"),
+        np.stack([_cells(p) for p in pictures]),
     )
 
 
 def _cells(picture: Rendered) -> npt.NDArray[np.int8]:
     side = picture.masks.shape[-1] // GRID
-    filled = picture.masks.reshape(-1, GRID, side, GRID, side).mean(axis=(2, 4)).reshape(-1, GRID**2)
+    filled = (
+        picture.masks.reshape(-1, GRID, side, GRID, side).mean(axis=(2, 4)).reshape(-1, GRID**2)
+    )
     owner, share = filled.argmax(axis=0), filled.max(axis=0)
     kinds = [(CLASSES.index(o.class_name) + 1, COLORS.index(o.color) + 1) for o in picture.objects]
     cells = np.array(kinds, dtype=np.int8)[owner]

@@ -41,8 +41,6 @@ PATCHES = (SIDE // 2) ** 2
 TEXT_WIDTHS = (128, 64)
 """Of the two CLIP encoders, whose outputs lie side by side."""
 TEXT_LAYERS = (3, 2)
-SHIFT = 1.5
-"""The scheduler's shift towards noise (arXiv 2403.03206, section 5.3.2)."""
 TRANSFORMER: Mapping[str, Any] = MappingProxyType(
     {
         "sample_size": SIDE,
@@ -86,9 +84,7 @@ class Texts(nn.Module):
         return sequence, torch.cat([r.text_embeds for r in read], dim=-1)
 
 
-def _text_encoder(
-    tokenizer: CLIPTokenizer, width: int, layers: int
-) -> CLIPTextModelWithProjection:
+def _text_encoder(tokenizer: CLIPTokenizer, width: int, layers: int) -> CLIPTextModelWithProjection:
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
@@ -192,6 +188,19 @@ def velocity(
     return found
 
 
+def load(folder: Path) -> tuple[SD3Transformer2DModel, Texts]:
+    """Read the transformer and the text encoders of a pipeline's folder, in full precision."""
+    texts = Texts()
+    names = ("text_encoder", "text_encoder_2")
+    texts.encoders = nn.ModuleList(
+        CLIPTextModelWithProjection.from_pretrained(folder / n, dtype=torch.float32) for n in names
+    )
+    model = SD3Transformer2DModel.from_pretrained(
+        folder, subfolder="transformer", torch_dtype=torch.float32
+    )
+    return model.eval(), texts.eval().requires_grad_(False)
+
+
 def silent_t5() -> T5EncoderModel:
     """Make a T5 whose output is exactly zero: what the pipeline puts where no T5 is loaded.
 
@@ -213,12 +222,14 @@ def silent_t5() -> T5EncoderModel:
     return model
 
 
-def save(out: Path, model: SD3Transformer2DModel, texts: Texts, *, shift: float = SHIFT) -> None:
-    """Write a pipeline's folder in the hub's layout, in half precision."""
-    model.set_default_attn_processor() if hasattr(model, "set_default_attn_processor") else None
+def save(out: Path, model: SD3Transformer2DModel, texts: Texts) -> None:
+    """Write a pipeline's folder in the hub's layout, in half precision.
+
+    Its scheduler has no shift towards noise: that is for larger pictures (arXiv 2403.03206, 5.3.2).
+    """
     pipe = StableDiffusion3Pipeline(
         transformer=model,
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=shift),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0),
         vae=vae.load(),
         text_encoder=texts.encoders[0],
         tokenizer=texts.tokenizer,

@@ -108,8 +108,12 @@ class _Lessons:
         self.model.attention.stand_for(_tokens(generator))
         error, answers = self.run(latents, noise, time, ids)
         cells = torch.from_numpy(self.data.cells[at.numpy()]).long()
-        hint = F.cross_entropy(answers[..., : len(CLASSES) + 1].flatten(0, 1), cells[..., 0].ravel())
-        hint += F.cross_entropy(answers[..., len(CLASSES) + 1 :].flatten(0, 1), cells[..., 1].ravel())
+        hint = F.cross_entropy(
+            answers[..., : len(CLASSES) + 1].flatten(0, 1), cells[..., 0].ravel()
+        )
+        hint += F.cross_entropy(
+            answers[..., len(CLASSES) + 1 :].flatten(0, 1), cells[..., 1].ravel()
+        )
         loss: torch.Tensor = error + HINT * hint
         return loss
 

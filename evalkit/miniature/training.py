@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,8 @@ class Plan:
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0
+    pace: Mapping[str, float] = field(default_factory=dict)
+    """Factors of the learning rate by the first name of a weight, 1 where not given."""
     average: float = 0.0
     """Decay a step of the moving average of the weights, which is what is validated and kept."""
     save_seconds: float = 60.0
@@ -74,12 +76,20 @@ def fit(
     """
     import torch
 
-    trained = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
-        trained, lr=plan.rate, betas=plan.betas, weight_decay=plan.weight_decay
+        _groups(model, plan), lr=plan.rate, betas=plan.betas, weight_decay=plan.weight_decay
     )
     with _alone(plan):
         return _run(model, optimiser, loss_at, validate, plan)
+
+
+def _groups(model: nn.Module, plan: Plan) -> list[dict[str, Any]]:
+    """Sort the trained weights by their pace."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, weight in model.named_parameters():
+        if weight.requires_grad:
+            groups.setdefault(plan.pace.get(name.split(".")[0], 1.0), []).append(weight)
+    return [{"params": weights, "pace": pace} for pace, weights in groups.items()]
 
 
 @contextmanager
@@ -165,7 +175,7 @@ def _step(
     import torch
 
     for group in optimiser.param_groups:
-        group["lr"] = rate_at(plan, step, share)
+        group["lr"] = rate_at(plan, step, share) * group["pace"]
     loss = loss_at(torch.Generator().manual_seed(plan.seed * 1_000_003 + step))
     if not torch.isfinite(loss):
         raise FloatingPointError(f"The loss of {plan.part} is {loss.item()} at step {step}.")
@@ -222,9 +232,7 @@ def _resume(model: nn.Module, optimiser: torch.optim.Optimizer, plan: Plan) -> _
     content = torch.load(plan.checkpoint, weights_only=True)
     model.load_state_dict(content["model"])
     optimiser.load_state_dict(content["optimiser"])
-    return _State(
-        content["step"], content["seconds"], content["curve"], content.get("average", {})
-    )
+    return _State(content["step"], content["seconds"], content["curve"], content.get("average", {}))
 
 
 def keep(folder: Path, plan: Plan, config: Mapping[str, Any], curve: list[Row]) -> None:
@@ -234,16 +242,16 @@ def keep(folder: Path, plan: Plan, config: Mapping[str, Any], curve: list[Row]) 
         "seed": plan.seed,
         "steps": int(curve[-1]["step"]),
         "seconds": curve[-1]["seconds"],
-        "plan": {k: v for k, v in asdict(plan).items() if k != "work"},
+        "plan": {k: v for k, v in vars(plan).items() if k != "work"} | {"pace": dict(plan.pace)},
         "config": dict(config),
         "curve": curve,
     }
     (folder / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
-    _plot(folder / "curve.png", plan.part, curve)
+    plot(folder / "curve.png", plan.part, curve)
     plan.checkpoint.unlink(missing_ok=True)
 
 
-def _plot(path: Path, part: str, curve: list[Row]) -> None:
+def plot(path: Path, part: str, curve: list[Row]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

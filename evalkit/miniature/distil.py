@@ -1,0 +1,482 @@
+"""Distil the teacher into few-step students, by the paper's method and by its rivals.
+
+A student is the same transformer without guidance, walked along an even schedule. What differs is
+how it learns, in phases of a fixed number of optimiser steps:
+
+- ``guide``: each step ends on the teacher's guided path (trajectory guidance, arXiv 2509.21318).
+- ``match``: distribution matching. A proxy learns the student's own pictures; where it and the
+  teacher disagree about a noisy one, the student is moved. DMD2 (arXiv 2405.14867) adds fresh noise
+  to the student's end point (``renoised``); SD3.5-Flash looks at the points of the student's own
+  walk, at the times of its schedule (``shared``, arXiv 2509.21318).
+- ``split``: ``match`` with two copies, one for the noisier half of the times and one for the
+  other, merged at the ratio that a validation suite prefers (arXiv 2509.21318).
+- ``progress``: one student's step does two of its elder's, twice over (arXiv 2202.00512), on noisy
+  scenes; the first elder is the guided teacher (SDXL-Lightning, arXiv 2402.13929).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+from diffusers import SD3Transformer2DModel
+from torch import nn
+from torch.nn import functional as F
+
+from evalkit.errors import EvalkitError
+from evalkit.miniature import sd3, selection, students
+from evalkit.miniature.adversary import Adversary
+from evalkit.miniature.data import WORK
+from evalkit.miniature.latents import Latents, scenes
+from evalkit.miniature.training import Plan, Row, fit, plot
+from evalkit.miniature.trajectories import Guide, Trajectories, texts, trajectories
+
+BATCH = 16
+PATHS = 6000
+SPLIT_AVERAGE = 0.99
+"""Decay of the branches' moving average (arXiv 2509.21318)."""
+SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
+"""Shares of the branch for clean times that are tried when the two are merged; the paper has 3:7."""
+BOUNDARY = 0.5
+"""The time at which the two branches part."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One part of a student's training: which lesson, for how many optimiser steps."""
+
+    lesson: str
+    steps: int
+    rate: float
+    start: int = 0
+    """``progress``: the number of steps of the student in this phase; 0 for its own."""
+    adversarial: float = 0.0
+    """Weight of the adversarial loss."""
+
+    @property
+    def name(self) -> str:
+        """The phase in a file's name."""
+        extra = (f"-{self.start}" if self.start else "") + ("-gan" if self.adversarial else "")
+        return f"{self.lesson}{extra}-{self.steps}"
+
+
+@dataclass(frozen=True)
+class Student:
+    """A student: its number of steps and how it learns."""
+
+    steps: int
+    phases: tuple[Phase, ...]
+
+
+GUIDE = Phase("guide", 500, 4e-4)
+MATCH = Phase("renoised", 500, 1e-4)
+SHARED = Phase("shared", 300, 1e-4)
+SPLIT = Phase("split", 200, 1e-4)
+STUDENTS: Mapping[str, Student] = MappingProxyType(
+    {
+        "tg-4": Student(4, (GUIDE, replace(GUIDE, rate=2e-4))),
+        "dmd2-4": Student(4, (GUIDE, MATCH)),
+        "lightning-4": Student(
+            4, (Phase("progress", 500, 3e-4, start=8), Phase("progress", 500, 3e-4))
+        ),
+        "shared-4": Student(4, (GUIDE, replace(SHARED, steps=500))),
+        "flash-4": Student(4, (GUIDE, SHARED, SPLIT)),
+        "flash-4-gan": Student(4, (GUIDE, replace(SHARED, adversarial=0.05), SPLIT)),
+        "flash-2": Student(2, (GUIDE, SHARED, SPLIT)),
+    }
+)
+"""Every student has a thousand optimiser steps of ``BATCH`` captions."""
+
+
+Matrices = dict[str, torch.Tensor]
+
+
+class Teaching:
+    """What all lessons draw on: the guided teacher, its paths, captions and scenes."""
+
+    def __init__(self, teacher: Path, work: Path, scale: float | None = None) -> None:
+        transformer, reader = sd3.load(teacher)
+        self.attention = sd3.WeighedAttention()
+        for block in transformer.transformer_blocks:
+            block.attn.set_processor(self.attention)
+        self.guide = Guide(transformer.requires_grad_(False), reader)
+        self.teacher, self.work = teacher, work
+        self._ids: torch.Tensor | None = None
+        self._paths: Trajectories | None = None
+        self._scenes: tuple[Latents, torch.Tensor] | None = None
+
+    def text(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Read captions without learning to."""
+        with torch.no_grad():
+            found: tuple[torch.Tensor, torch.Tensor] = self.guide.texts(ids)
+        return found
+
+    def path(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw a batch of the teacher's paths [N, points, ...] and their captions."""
+        if self._paths is None:
+            self._paths = trajectories(self.guide, self.teacher, PATHS, work=self.work)
+        at = torch.randint(len(self._paths), (BATCH,), generator=generator)
+        return torch.from_numpy(self._paths.points[at.numpy()]).float(), self._paths.ids[at]
+
+    def captions(self, generator: torch.Generator) -> torch.Tensor:
+        """Draw a batch of captions."""
+        if self._ids is None:
+            self._ids = self.guide.texts.ids(texts(4 * PATHS, "captions"))
+        return self._ids[torch.randint(len(self._ids), (BATCH,), generator=generator)]
+
+    def scene(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw a batch of scenes' latents and their captions."""
+        if self._scenes is None:
+            data = scenes(4 * PATHS, work=self.work)
+            ids = self.guide.texts.ids([t.decode() for t in data.texts[:, 0]])
+            self._scenes = data, ids
+        data, ids = self._scenes
+        at = torch.randint(len(data), (BATCH,), generator=generator)
+        return torch.from_numpy(data.latents[at.numpy()]).float(), ids[at]
+
+
+def noise_for(ids: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Draw noise for a batch of captions."""
+    return torch.randn(len(ids), sd3.CHANNELS, sd3.SIDE, sd3.SIDE, generator=generator)
+
+
+class Guided:
+    """Trajectory guidance: from a point of the teacher's path the step ends on its next one."""
+
+    def __init__(self, teaching: Teaching, student: SD3Transformer2DModel, steps: int) -> None:
+        self.teaching, self.student = teaching, student
+        self.schedule = students.times(steps)
+
+    def loss(self, generator: torch.Generator) -> torch.Tensor:
+        """Return the squared distance of where the steps end, for a step by lot."""
+        points, ids = self.teaching.path(generator)
+        return self._distance(
+            points, ids, torch.randint(self.steps, (len(ids),), generator=generator)
+        )
+
+    @property
+    def steps(self) -> int:
+        """The student's number of steps."""
+        return len(self.schedule) - 1
+
+    def _distance(
+        self, points: torch.Tensor, ids: torch.Tensor, step: torch.Tensor
+    ) -> torch.Tensor:
+        stride = (points.shape[1] - 1) // self.steps
+        rows = torch.arange(len(ids))
+        start, end = points[rows, step * stride], points[rows, (step + 1) * stride]
+        time = torch.tensor(self.schedule)[step]
+        found = sd3.velocity(self.student, start, time, *self.teaching.text(ids))
+        return F.mse_loss(start - found / self.steps, end) * self.steps
+
+
+class Progress:
+    """Progressive distillation: one step does two of an elder's, from noisy scenes."""
+
+    def __init__(
+        self,
+        teaching: Teaching,
+        student: SD3Transformer2DModel,
+        steps: int,
+        elder: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
+    ) -> None:
+        self.teaching, self.student, self.steps, self.elder = teaching, student, steps, elder
+
+    def loss(self, generator: torch.Generator) -> torch.Tensor:
+        """Return the squared distance of where the steps end, for a step by lot."""
+        latents, ids = self.teaching.scene(generator)
+        step = torch.randint(self.steps, (len(ids),), generator=generator)
+        time, half = 1 - step / self.steps, 0.5 / self.steps
+        t = time.view(-1, 1, 1, 1)
+        start = (1 - t) * latents + t * noise_for(ids, generator)
+        with torch.no_grad():
+            middle = start - half * self.elder(start, time, ids)
+            end = middle - half * self.elder(middle, time - half, ids)
+        found = sd3.velocity(self.student, start, time, *self.teaching.text(ids))
+        return F.mse_loss(start - found / self.steps, end) * self.steps
+
+
+class Matched(nn.Module):
+    """Distribution matching: a student, and a proxy that learns the student's own pictures.
+
+    Both learn at once; each loss is blind to the other's weights.
+    """
+
+    def __init__(
+        self,
+        teaching: Teaching,
+        student: SD3Transformer2DModel,
+        phase: Phase,
+        schedule: Sequence[float],
+        only: Sequence[int] | None = None,
+        proxy: Matrices | None = None,
+    ) -> None:
+        super().__init__()
+        self.student = student
+        self.proxy = students.student_of(teaching.guide.transformer)
+        if proxy is not None:
+            students.set_matrices(self.proxy, proxy)
+        self.adversary = Adversary() if phase.adversarial else None
+        self.teaching = teaching
+        self.phase, self.schedule = phase, tuple(schedule)
+        self.only = tuple(range(len(schedule) - 1)) if only is None else tuple(only)
+
+    def loss(self, generator: torch.Generator) -> torch.Tensor:
+        """Walk the student from noise, and return its loss at a step by lot plus the proxy's."""
+        ids = self.teaching.captions(generator)
+        text = self.teaching.text(ids)
+        at = self.only[int(torch.randint(len(self.only), (), generator=generator))]
+        now, then = self.schedule[at], self.schedule[at + 1]
+        with torch.no_grad():
+            start = students.walk(
+                self.student, noise_for(ids, generator), text, self.schedule[: at + 1]
+            )
+        found = sd3.velocity(self.student, start, torch.full((len(ids),), now), *text)
+        point = start + (then - now) * found
+        with torch.no_grad():
+            end = students.walk(self.student, point, text, self.schedule[at + 1 :])
+        guess = start - now * found
+        if self.phase.lesson == "renoised":
+            # DMD2: the student's guess of the picture, with fresh noise of any strength.
+            time = _any_time(len(ids), generator)
+            moved, seen = guess, _noisy(guess, time, generator)
+        else:
+            # SD3.5-Flash: the point of the walk as it is; a finished one at the schedule's last time.
+            time = torch.full((len(ids),), then or self.schedule[-2])
+            moved, seen = point, point if then else _noisy(point, time, generator)
+        loss = _towards(moved, self._push(seen, guess, time, ids, text))
+        loss = loss + self._proxy_error(end, text, generator)
+        if self.adversary is not None:
+            loss = loss + self._adversarial(guess, text, generator)
+        return loss
+
+    def _push(
+        self,
+        seen: torch.Tensor,
+        guess: torch.Tensor,
+        time: torch.Tensor,
+        ids: torch.Tensor,
+        text: tuple[torch.Tensor, torch.Tensor],
+    ) -> torch.Tensor:
+        """Return where the teacher would have the student's picture go.
+
+        The difference of the teacher's and the proxy's guesses of the clean picture, divided by the
+        student's mean distance from the teacher's (arXiv 2311.18828, eq. 7-8).
+        """
+        t = time.view(-1, 1, 1, 1)
+        with torch.no_grad():
+            theirs = seen - t * self.teaching.guide.velocity(seen, time, ids)
+            ours = seen - t * sd3.velocity(self.proxy, seen, time, *text)
+            size = (guess - theirs).abs().mean(dim=(1, 2, 3), keepdim=True).clamp(min=1e-3)
+            return (theirs - ours) / size
+
+    def _proxy_error(
+        self, end: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor], generator: torch.Generator
+    ) -> torch.Tensor:
+        """Return the proxy's error on the student's pictures, at the times it will be asked about."""
+        if self.phase.lesson == "renoised":
+            time = _any_time(len(end), generator)
+        else:
+            inner = torch.tensor(self.schedule[1:-1])
+            time = inner[torch.randint(len(inner), (len(end),), generator=generator)]
+        noise = torch.randn(end.shape, generator=generator)
+        t = time.view(-1, 1, 1, 1)
+        found = sd3.velocity(self.proxy, (1 - t) * end + t * noise, time, *text)
+        return F.mse_loss(found, noise - end)
+
+    def _adversarial(
+        self, end: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor], generator: torch.Generator
+    ) -> torch.Tensor:
+        assert self.adversary is not None
+        scene, ids = self.teaching.scene(generator)
+        pooled = text[1], self.teaching.text(ids)[1]
+        student, judge = self.adversary.losses(end, scene, pooled, generator)
+        return self.phase.adversarial * student + judge
+
+
+def _towards(x: torch.Tensor, push: torch.Tensor) -> torch.Tensor:
+    """Return a loss whose gradient at ``x`` is ``-push``, but for the mean over its elements."""
+    return 0.5 * F.mse_loss(x, (x + push).detach())
+
+
+def _any_time(count: int, generator: torch.Generator) -> torch.Tensor:
+    return 0.02 + 0.96 * torch.rand(count, generator=generator)
+
+
+def _noisy(x: torch.Tensor, time: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    t = time.view(-1, 1, 1, 1)
+    return (1 - t) * x + t * torch.randn(x.shape, generator=generator)
+
+
+def train(
+    name: str,
+    teacher: Path,
+    out: Path,
+    seed: int = 0,
+    *,
+    work: Path = WORK,
+    teaching: Teaching | None = None,
+) -> None:
+    """Train a student of ``STUDENTS`` and save it to ``out`` as a LoRA over the teacher.
+
+    What earlier phases came to is kept in ``work``, and shared by students that begin alike.
+    """
+    if name not in STUDENTS:
+        raise EvalkitError(f"Unknown student {name!r}. Known: {', '.join(STUDENTS)}.")
+    recipe = STUDENTS[name]
+    course = _Course(teaching or Teaching(teacher, work), recipe.steps, seed)
+    found = course.follow(recipe.phases)
+    factors, held = students.low_rank(course.teaching.guide.transformer, found.student)
+    students.save_lora(out, factors)
+    facts = {
+        "student": name,
+        "steps": recipe.steps,
+        "seed": seed,
+        "batch": BATCH,
+        "phases": [vars(p) for p in recipe.phases],
+        "rank": students.RANK,
+        "share of the squared difference that the LoRA holds": round(held, 4),
+        "merge": found.merge,
+        "curves": found.curves,
+    }
+    (out / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
+    plot(out / "curve.png", name, [r for c in found.curves.values() for r in c])
+
+
+@dataclass
+class _Found:
+    """What a course has come to."""
+
+    student: Matrices
+    proxy: Matrices | None
+    curves: dict[str, list[Row]]
+    merge: dict[str, float] | None = None
+
+
+class _Course:
+    """One student's phases, each kept when it ends."""
+
+    def __init__(self, teaching: Teaching, steps: int, seed: int) -> None:
+        self.teaching, self.steps, self.seed = teaching, steps, seed
+        self.schedule = students.times(steps)
+
+    def follow(self, phases: Sequence[Phase]) -> _Found:
+        """Go through the phases, from what was kept of the longest beginning."""
+        found = _Found(students.matrices(self.teaching.guide.transformer), None, {})
+        for i, phase in enumerate(phases):
+            path = self._path(phases[: i + 1])
+            if path.with_suffix(".json").exists():
+                found = _read(path)
+            else:
+                found = self._phase(phase, path.stem, found)
+                _keep(path, found)
+        return found
+
+    def _path(self, phases: Sequence[Phase]) -> Path:
+        name = "-".join([str(self.steps), *(p.name for p in phases), f"seed{self.seed}"])
+        return self.teaching.work / "students" / f"{name}.safetensors"
+
+    def _phase(self, phase: Phase, part: str, before: _Found) -> _Found:
+        plan = Plan(
+            part, 0, self.seed, phase.steps, self.teaching.work, rate=phase.rate, warm_up=20,
+            weight_decay=0.0, average=0.99, pace={"proxy": 2.0, "adversary": 2.0},
+        )  # fmt: skip
+        if phase.lesson == "split":
+            return self._split(phase, plan, before)
+        student = students.student_of(self.teaching.guide.transformer)
+        students.set_matrices(student, before.student)
+        if phase.lesson == "guide":
+            curve = self._fit(student, Guided(self.teaching, student, self.steps), plan)
+        elif phase.lesson == "progress":
+            curve = self._fit(student, self._progress(phase, student, before), plan)
+        else:
+            model = Matched(self.teaching, student, phase, self.schedule, proxy=before.proxy)
+            curve = self._fit(model, model, plan)
+            return self._next(before, part, student, model.proxy, curve)
+        return self._next(before, part, student, None, curve)
+
+    def _next(
+        self,
+        before: _Found,
+        part: str,
+        student: SD3Transformer2DModel,
+        proxy: SD3Transformer2DModel | None,
+        curve: list[Row],
+    ) -> _Found:
+        kept = None if proxy is None else students.matrices(proxy)
+        return _Found(students.matrices(student), kept, {**before.curves, part: curve})
+
+    def _progress(self, phase: Phase, student: SD3Transformer2DModel, before: _Found) -> Progress:
+        if phase.start:
+            return Progress(self.teaching, student, phase.start, self.teaching.guide.velocity)
+        elder = students.student_of(self.teaching.guide.transformer)
+        students.set_matrices(elder, before.student)
+
+        def velocity(x: torch.Tensor, time: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+            return sd3.velocity(elder, x, time, *self.teaching.text(ids))
+
+        return Progress(self.teaching, student, self.steps, velocity)
+
+    def _split(self, phase: Phase, plan: Plan, before: _Found) -> _Found:
+        """Train a copy on each half of the times; merge them as a validation suite prefers."""
+        shared = replace(phase, lesson="shared")
+        times = list(enumerate(self.schedule[:-1]))
+        halves = {
+            "noisy": [i for i, t in times if t > BOUNDARY],
+            "clean": [i for i, t in times if t <= BOUNDARY],
+        }
+        curves, branches = dict(before.curves), {}
+        for half, only in halves.items():
+            student = students.student_of(self.teaching.guide.transformer)
+            students.set_matrices(student, before.student)
+            model = Matched(self.teaching, student, shared, self.schedule, only, proxy=before.proxy)
+            part = f"{plan.part}-{half}"
+            halved = replace(plan, part=part, steps=phase.steps // 2, average=SPLIT_AVERAGE)
+            curves[part] = self._fit(model, model, halved)
+            branches[half] = students.matrices(student)
+        scores = self._try(branches)
+        share = max(scores, key=lambda s: scores[s])
+        merged = students.merge(branches["clean"], branches["noisy"], share)
+        return _Found(merged, None, curves, {f"{s:g}": v for s, v in scores.items()})
+
+    def _try(self, branches: Mapping[str, Matrices]) -> dict[float, float]:
+        """Return the validation suite's GenEval for every share of the clean branch."""
+        suite, scores = selection.prompts(), {}
+        model = students.student_of(self.teaching.guide.transformer).eval()
+        for share in SHARES:
+            merged = students.merge(branches["clean"], branches["noisy"], share)
+            students.set_matrices(model, merged)
+            self.teaching.attention.stand_for(1)
+            images = selection.pictures(model, self.teaching.guide.texts, suite, self.schedule)
+            scores[share] = round(selection.geneval(suite, images), 4)
+        return scores
+
+    def _fit(self, model: nn.Module, lesson: Guided | Progress | Matched, plan: Plan) -> list[Row]:
+        check = torch.Generator()
+
+        def validate() -> Mapping[str, float]:
+            check.manual_seed(99)
+            return {"validation": sum(float(lesson.loss(check)) for _ in range(8)) / 8}
+
+        return fit(model, lesson.loss, validate, plan)
+
+
+def _keep(path: Path, found: _Found) -> None:
+    kept = {f"student.{n}": m for n, m in found.student.items()}
+    kept |= {f"proxy.{n}": m for n, m in (found.proxy or {}).items()}
+    students.keep_matrices(path, kept)
+    path.with_suffix(".json").write_text(json.dumps({"curves": found.curves, "merge": found.merge}))
+
+
+def _read(path: Path) -> _Found:
+    kept = students.read_matrices(path)
+    facts = json.loads(path.with_suffix(".json").read_text())
+
+    def part(prefix: str) -> Matrices:
+        return {n.removeprefix(prefix): m for n, m in kept.items() if n.startswith(prefix)}
+
+    return _Found(part("student."), part("proxy.") or None, facts["curves"], facts["merge"])

@@ -1,0 +1,111 @@
+"""The teacher's guided paths from noise to picture, which students learn to follow in few steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from diffusers import SD3Transformer2DModel
+from tqdm import tqdm
+
+from evalkit.miniature import sd3
+from evalkit.miniature.captions import describe
+from evalkit.miniature.data import WORK, cached, lot
+from evalkit.miniature.latents import TASK_WEIGHTS
+from evalkit.miniature.scenes import TASKS, random_requirements, sample
+from evalkit.weights import content_digest
+
+GUIDANCE = 3.0
+POINTS = 4
+"""Stretches of equal length between the times 1 and 0 whose ends are kept."""
+SUBSTEPS = 3
+"""Steps of the teacher in each stretch, of second order."""
+SHARD = 250
+
+
+@dataclass(frozen=True)
+class Guide:
+    """The teacher with guidance: what few-step students are taught by."""
+
+    transformer: SD3Transformer2DModel
+    texts: sd3.Texts
+    scale: float = GUIDANCE
+
+    def velocity(
+        self, latents: torch.Tensor, time: torch.Tensor, ids: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the guided velocity [N, 8, 16, 16] at ``time`` [N] (arXiv 2207.12598, eq. 6)."""
+        empty = self.texts.ids([""]).expand(len(ids), -1)
+        with torch.no_grad():
+            both = sd3.velocity(
+                self.transformer,
+                torch.cat([latents, latents]),
+                torch.cat([time, time]),
+                *self.texts(torch.cat([empty, ids])),
+            )
+        without, with_text = both.chunk(2)
+        return without + self.scale * (with_text - without)
+
+    def path(self, noise: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Return the points [N, POINTS + 1, 8, 16, 16] of paths from noise.
+
+        The solver is Adams and Bashforth's of two steps: each velocity is used once.
+        """
+        x, step, last = noise, 1 / (POINTS * SUBSTEPS), None
+        points = [noise]
+        for i in range(POINTS * SUBSTEPS):
+            found = self.velocity(x, torch.full((len(x),), 1 - i * step), ids)
+            slope = found if last is None else 1.5 * found - 0.5 * last
+            x, last = x - step * slope, found
+            if (i + 1) % SUBSTEPS == 0:
+                points.append(x)
+        return torch.stack(points, dim=1)
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Guided paths ``points`` [n, POINTS + 1, 8, 16, 16] and the captions' tokens ``ids`` [n, T]."""
+
+    points: npt.NDArray[np.float16]
+    ids: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+def texts(count: int, purpose: str = "trajectories") -> list[str]:
+    """Draw captions of training scenes."""
+    found = []
+    for i in range(count):
+        rng = lot("train", i, purpose)
+        tag = rng.choices(TASKS, TASK_WEIGHTS)[0]
+        wanted = random_requirements(tag, rng, pairs="train")
+        found.append(describe(sample(wanted, rng, pairs="train"), rng))
+    return found
+
+
+def trajectories(guide: Guide, teacher: Path, count: int, *, work: Path = WORK) -> Trajectories:
+    """Return ``count`` paths of the teacher, computed once for its weights and kept in shards."""
+    folder = work / f"trajectories-{content_digest(teacher / 'transformer')[-12:]}-{guide.scale:g}"
+    ids = guide.texts.ids(texts(count))
+    shards = range(0, count, SHARD)
+    points = [
+        cached(folder / f"{start}-{SHARD}.npy", lambda start=start: _shard(guide, ids, start))
+        for start in tqdm(shards, desc="trajectories")
+    ]
+    return Trajectories(np.concatenate(points)[:count], ids)
+
+
+def _shard(guide: Guide, ids: torch.Tensor, start: int) -> npt.NDArray[np.float16]:
+    part = ids[start : start + SHARD]
+    noise = torch.randn(
+        len(part), sd3.CHANNELS, sd3.SIDE, sd3.SIDE, generator=torch.Generator().manual_seed(start)
+    )
+    batches: Sequence[tuple[torch.Tensor, ...]] = list(
+        zip(noise.split(50), part.split(50), strict=True)
+    )
+    return torch.cat([guide.path(n, i) for n, i in batches]).half().numpy()
