@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -51,11 +51,28 @@ class Plan:
 
 
 def resolved(spec: ModelSpec) -> ModelSpec:
-    """Name a local checkpoint by its content, so that a moved or retrained one is recognised."""
-    if spec.weights is None or not weights.is_local(spec.weights):
-        return spec
-    found = weights.resolve(spec.weights, revision=spec.revision)
-    return spec.model_copy(update={"revision": found.info.digest})
+    """Name a local checkpoint by its content, so that a moved or retrained one is recognised.
+
+    So are the files laid over it, of which a retrained one must not pass for the old one.
+    """
+    changes: dict[str, Any] = {"revision": _content(spec.weights, spec.revision)}
+    if isinstance(adapters := spec.options.get("adapters"), list | tuple):
+        changes["options"] = {**spec.options, "adapters": [_resolved(a) for a in adapters]}
+    return spec.model_copy(update=changes)
+
+
+def _resolved(adapter: Any) -> Any:
+    if not isinstance(adapter, Mapping) or not isinstance(adapter.get("weights"), str):
+        return adapter  # the generator says what is wrong with it
+    found = _content(adapter["weights"], adapter.get("revision"))
+    return {**adapter, "revision": found} if found else adapter
+
+
+def _content(where: str | None, revision: str | None) -> str | None:
+    """Return the digest of what is on this machine; of the hub, the revision that was asked for."""
+    if where is None or not weights.is_local(where):
+        return revision
+    return weights.resolve(where, revision=revision).info.digest
 
 
 def open_or_create(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from evalkit.engine import Local
-from evalkit.errors import RunError, SpecError
-from evalkit.generate import generate, open_or_create, plan, preview
-from evalkit.records import Generation
+from evalkit.errors import RunError, SpecError, WeightsError
+from evalkit.generate import generate, open_or_create, plan, preview, resolved
+from evalkit.records import Generation, ModelSpec
 from evalkit.runs import Run
 
 
@@ -138,3 +138,23 @@ def test_the_manifest_names_versions_and_device(drawn):
     assert drawn.manifest.packages["evalkit"]
     assert drawn.manifest.device["machine"]
     assert drawn.manifest.code_revision
+
+
+def test_what_is_laid_over_a_model_is_named_by_its_content(tmp_path):
+    def spec(weights):
+        adapters = [{"kind": "lora", "weights": weights, "file": "lora.safetensors"}]
+        return ModelSpec(name="m", generator="diffusers", options={"adapters": adapters})
+
+    lora = tmp_path / "lora.safetensors"
+    lora.write_bytes(b"first")
+    before = resolved(spec(str(tmp_path)))
+    assert before.options["adapters"][0]["revision"].startswith("sha256:")
+    assert resolved(before) == before == resolved(spec(str(tmp_path)))
+    lora.write_bytes(b"retrained")
+    assert resolved(spec(str(tmp_path))).fingerprint != before.fingerprint
+    with pytest.raises(WeightsError, match="was asked for"):
+        resolved(before)
+    on_the_hub = spec("owner/name")
+    assert resolved(on_the_hub) == on_the_hub
+    wrong = ModelSpec(name="m", generator="diffusers", options={"adapters": ["x", {"weights": 1}]})
+    assert resolved(wrong) == wrong
