@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from threading import Lock
+from typing import Any
 
 from arena import sampling
 from arena.records import Battle, Outcome, Progress, Rater, Study, Vote
@@ -146,6 +147,19 @@ class Arena:
     def reopen(self) -> None:
         """Take answers again."""
         self._mark("reopen")
+
+    def note(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Write something about the whole study into it; the same again is written once."""
+        with self._store.writing() as facts:
+            key, _ = facts.study(self._name, lock=True)
+            if detail not in [e.detail for e in facts.events(key, kind)]:
+                facts.add_event(key, kind, at=self._clock(), detail=detail)
+
+    def noted(self, kind: str) -> list[dict[str, Any]]:
+        """Return what was noted about the study, oldest first."""
+        with self._store.reading() as facts:
+            key, _ = facts.study(self._name)
+            return [e.detail for e in facts.events(key, kind)]
 
     def _mark(self, kind: str) -> None:
         with self._store.writing() as facts:

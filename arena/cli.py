@@ -348,28 +348,40 @@ def simulate(
     run: RunFolder,
     raters: Annotated[int, typer.Option(min=1, help="How many simulated raters.")] = 20,
     votes: Annotated[int, typer.Option(min=1, help="Votes in all, of all simulated raters.")] = 400,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Vote by this score of the run, whatever is true; repeat it."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Rehearse: raters who know the scenes' truth vote as people do, and are marked simulated."""
+    """Rehearse: made-up raters vote by the pictures' truth, or by scores, and are marked so.
+
+    Without --by they know the truth, where the run has it of every picture; else they follow all
+    of the run's scores, and their ratings say nothing that the scores did not say before.
+    """
     from tqdm import tqdm
 
     from arena.battles import Arena
+    from arena.simulation import look
     from arena.simulation import simulate as hold
     from evalkit.runs import Run
 
-    truths = Run.open(run).truths()
+    sight = look(Run.open(run), by or ())
     # Not durable: what a power cut took of a rehearsal, the same command makes again.
     with _store(database, durable=False) as store:
         arena = Arena(store, study)
-        turns = hold(arena, truths, raters=raters, votes=votes, seed=seed)
+        turns = hold(arena, sight, raters=raters, votes=votes, seed=seed)
         shown = tqdm(turns, total=votes, unit="vote", disable=True if quiet else None)
         done = max(shown, default=votes)
     if as_json:
-        print_json({"study": study, "simulated_votes": done, "raters": raters, "seed": seed})
-    else:
-        print(f"{study}: {done} simulated votes by {raters} simulated raters.")
+        facts = {"study": study, "simulated_votes": done, "raters": raters, "seed": seed}
+        print_json(facts | {"by": list(sight.by)})
+        return
+    print(f"{study}: {done} simulated votes by {raters} simulated raters.")
+    if sight.by:
+        print(f"They followed {', '.join(sight.by)}; people were not asked.")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arena import studies, votes
+from arena import simulation, studies, votes
 from evalkit import pages, report
 from evalkit.errors import StudyError
 from evalkit.runs import Run
@@ -31,7 +31,8 @@ def human(store: Store, study: str) -> report.Human:
             f"The study {study!r} has no votes yet. Collect some with: arena serve --study {study}"
         )
     with store.reading() as facts:
-        _, asked = facts.study(study)
+        key, asked = facts.study(study)
+        rehearsals = facts.events(key, simulation.EVENT)
     ratings = fit(votes.table(standing))
     return report.Human(
         study=study,
@@ -41,6 +42,7 @@ def human(store: Store, study: str) -> report.Human:
         win_rates=_win_rates(ratings),
         votes=len(standing),
         simulated_votes=sum(v.simulated for v in standing),
+        simulated_by=tuple(dict.fromkeys(n for e in rehearsals for n in e.detail["by"])),
         raters=len({v.rater for v in standing}),
         notes=tuple(_notes(ratings)),
     )

@@ -1,17 +1,103 @@
-"""Raters made up by the computer, for rehearsals: they know a scene's faults and have tastes."""
+"""Raters made up by the computer, for rehearsals: they see faults or scores and have tastes.
+
+Where the truth of every picture is known, as of drawn scenes, they vote by it, and the ratings can
+be checked against it. Elsewhere they vote by scores, which rehearses a study and shows no more:
+such ratings repeat the scores they were made from.
+"""
 
 from __future__ import annotations
 
 import math
 import random
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from arena.battles import Arena
 from arena.records import Outcome, Rater
-from evalkit.errors import StudyError
+from evalkit.errors import StudyError, UnknownNameError
+from evalkit.records import ScorerCard
+from evalkit.runs import Run
 
-Faults = Sequence[str]
+EVENT = "simulate"
+"""The kind of a study's event that says what simulated raters voted by."""
+Lost = Mapping[str, float]
+"""What a picture lacks, by kind: the number of such faults, or how far a score is below par."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What simulated raters see in pictures."""
+
+    lost: Mapping[str, Lost]
+    """By generation."""
+    by: tuple[str, ...] = ()
+    """The scores it is from; none where it is the truth."""
+
+    def of(self, generation_id: str | None) -> Lost:
+        """Return what one picture lacks; refuse one of which nothing is known."""
+        if generation_id not in self.lost:
+            source = f"by {', '.join(self.by)}" if self.by else "of the truth"
+            raise StudyError(
+                f"Nothing is known {source} of generation {generation_id}. Name the run that drew "
+                "it, scored, to simulate raters."
+            )
+        return self.lost[generation_id or ""]
+
+
+def look(run: Run, by: Sequence[str] = ()) -> Sight:
+    """See a run's pictures by the named scores; else by their truth, or by all scores there are."""
+    cards = {c.name: c for c in sorted(run.cards(), key=lambda c: c.version)}
+    for name in by:
+        if name not in cards:
+            raise UnknownNameError("score of this run", name, cards)
+    drawn = [g.id for g in run.generations() if g.image is not None]
+    truths = run.truths()
+    known = sum(i in truths for i in drawn)
+    if not by and known == len(drawn):
+        return by_truth(truths)
+    if not cards:
+        raise StudyError(
+            f"The faults of {known} of the {len(drawn)} pictures of {run.path} are known, and no "
+            f"scores. Score them first: evalkit score --run {run.path} --scorer NAME"
+        )
+    return by_scores(run, [cards[name] for name in dict.fromkeys(by or cards)])
+
+
+def by_truth(truths: Mapping[str, Sequence[str]]) -> Sight:
+    """See the faults that a drawing world put in."""
+    return Sight({key: Counter(faults) for key, faults in truths.items()})
+
+
+def by_scores(run: Run, cards: Sequence[ScorerCard]) -> Sight:
+    """See how far each score is below its mean, in deviations between pictures of one prompt.
+
+    A picture's scores count in equal shares; one that has no value is left out of them.
+    """
+    prompt_of = {g.id: g.prompt_id for g in run.generations() if g.image is not None}
+    below: dict[str, dict[str, float]] = defaultdict(dict)
+    for card in cards:
+        sign = 1.0 if card.higher_is_better else -1.0
+        values = {
+            s.generation_id: sign * s.value
+            for s in run.scores(card)
+            if s.value is not None and s.generation_id in prompt_of
+        }
+        for key, amount in _below(values, prompt_of).items():
+            below[key][card.name] = amount
+    shared = {k: {n: a / len(of) for n, a in of.items()} for k, of in below.items()}
+    return Sight(shared, tuple(card.name for card in cards))
+
+
+def _below(values: Mapping[str, float], prompt_of: Mapping[str, str]) -> dict[str, float]:
+    of_prompt: dict[str, list[float]] = defaultdict(list)
+    for key, value in values.items():
+        of_prompt[prompt_of[key]].append(value)
+    squares = math.fsum((x - math.fsum(v) / len(v)) ** 2 for v in of_prompt.values() for x in v)
+    freedom = len(values) - len(of_prompt)
+    spread = math.sqrt(squares / freedom) if freedom else 0.0
+    mean = math.fsum(values.values()) / max(1, len(values))
+    return {k: (mean - value) / spread if spread else 0.0 for k, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -19,9 +105,9 @@ class Character:
     """What a population of simulated raters is like; the units are those of a logistic's scale."""
 
     severity: float = 1.5
-    """How much one fault takes from a picture, for the average rater."""
+    """How much one fault, or one deviation of a score, takes from a picture, on average."""
     taste: float = 0.4
-    """Spread (of the logarithm) of how much each kind of fault matters to one rater."""
+    """Spread (of the logarithm) of how much each kind of fault or score matters to one rater."""
     noise: float = 1.0
     """Scale of the logistic error of one judgement; 0 never errs."""
     tie_width: float = 0.5
@@ -31,9 +117,9 @@ class Character:
 
 
 def answer(
-    left: Faults, right: Faults, *, rater: str, seed: int, ordinal: int, character: Character
+    left: Lost, right: Lost, *, rater: str, seed: int, ordinal: int, character: Character
 ) -> Outcome:
-    """Judge two pictures by their faults: a pure function of its arguments."""
+    """Judge two pictures by what they lack: a pure function of its arguments."""
     lost_left = _loss(left, rater, seed, character)
     lost_right = _loss(right, rater, seed, character)
     chance = random.Random(f"{seed}/{rater}/{ordinal}").random()
@@ -48,7 +134,7 @@ def answer(
 
 def simulate(
     arena: Arena,
-    truths: Mapping[str, Faults],
+    sight: Sight,
     *,
     raters: int,
     votes: int,
@@ -60,12 +146,13 @@ def simulate(
     Yields the votes there are after each one. A killed simulation goes on where it stopped and
     ends with the same answers, for every answer depends on the seed and its place alone.
     """
+    _sign(arena, sight, seed)
     people = [arena.enter_as(f"simulated-{seed}-{i:03d}") for i in range(raters)]
     done = [arena.progress(person).done for person in people]
     who = character or Character()
     while sum(done) < votes:
         i = min(range(raters), key=done.__getitem__)
-        if not _vote_once(arena, people[i], truths, seed, who):
+        if not _vote_once(arena, people[i], sight, seed, who):
             if arena.progress(people[i]).closed:
                 raise StudyError("This study is closed and takes no more answers.")
             raise StudyError(
@@ -76,13 +163,23 @@ def simulate(
         yield sum(done)
 
 
-def _vote_once(
-    arena: Arena, person: Rater, truths: Mapping[str, Faults], seed: int, character: Character
-) -> bool:
+def _sign(arena: Arena, sight: Sight, seed: int) -> None:
+    """Write into the study what its simulated raters see; those of one seed see one thing only."""
+    for earlier in arena.noted(EVENT):
+        if earlier["seed"] == seed and tuple(earlier["by"]) != sight.by:
+            was, now = (", ".join(by) or "the truth" for by in (earlier["by"], sight.by))
+            raise StudyError(
+                f"The simulated raters of seed {seed} have voted in {arena.study.name!r} by {was}, "
+                f"not by {now}. Take other raters with another --seed."
+            )
+    arena.note(EVENT, {"seed": seed, "by": list(sight.by)})
+
+
+def _vote_once(arena: Arena, person: Rater, sight: Sight, seed: int, character: Character) -> bool:
     battle = arena.open(person)
     if battle is None or battle.token is None:
         return False
-    left, right = (_faults(truths, e.generation_id) for e in (battle.left, battle.right))
+    left, right = (sight.of(e.generation_id) for e in (battle.left, battle.right))
     outcome = answer(
         left, right, rater=person.label, seed=seed, ordinal=battle.ordinal, character=character
     )
@@ -90,21 +187,12 @@ def _vote_once(
     return True
 
 
-def _faults(truths: Mapping[str, Faults], generation_id: str | None) -> Faults:
-    if generation_id not in truths:
-        raise StudyError(
-            f"Nothing is known of the truth of generation {generation_id}. Only pictures of "
-            "generators that know their faults, such as sketch, can be voted on by simulation."
-        )
-    return truths[generation_id or ""]
+def _loss(lost: Lost, rater: str, seed: int, character: Character) -> float:
+    return sum(amount * _weight(kind, rater, seed, character) for kind, amount in lost.items())
 
 
-def _loss(faults: Faults, rater: str, seed: int, character: Character) -> float:
-    return sum(_weight(fault, rater, seed, character) for fault in faults)
-
-
-def _weight(fault: str, rater: str, seed: int, character: Character) -> float:
-    spread = random.Random(f"{seed}/{rater}/{fault}").gauss(0, character.taste)
+def _weight(kind: str, rater: str, seed: int, character: Character) -> float:
+    spread = random.Random(f"{seed}/{rater}/{kind}").gauss(0, character.taste)
     return character.severity * math.exp(spread)
 
 

@@ -25,6 +25,11 @@ MINIATURE_NOTE = (
     "Scores marked “miniature” come from small judges trained on this package's own drawn world. "
     "They show that the instrument works; they are not comparable with published figures."
 )
+PIPELINES_NOTE = (
+    "Models named “mini” are small pipelines trained on this package's own drawn world. One that "
+    "is named after a published method is our reading of it in miniature: nothing here is a claim "
+    "about the published model."
+)
 SKETCH_NOTE = (
     "Models named “sketch” are procedural drawings with faults put in at known rates, not neural "
     "generators: their true order is known, so that the scores and ratings can be checked."
@@ -92,6 +97,8 @@ class Human(Record):
     win_rates: WinRates
     votes: int
     simulated_votes: int
+    simulated_by: tuple[str, ...] = ()
+    """Scores that simulated raters followed, where they did not know the truth."""
     raters: int
     notes: tuple[str, ...] = ()
     unit: str = "Elo"
@@ -163,8 +170,15 @@ def _banners(run: Run, cards: Sequence[ScorerCard], human: Human | None) -> Iter
             f"{human.simulated_votes:,} of {human.votes:,} votes were cast by simulated raters, "
             "not by people. The ratings show how the arena works, and nothing about human taste."
         )
+    if human and human.simulated_votes and human.simulated_by:
+        yield (
+            f"Simulated raters followed the scores {', '.join(human.simulated_by)}: that ratings "
+            "agree with these was put in, and says nothing of whether people would."
+        )
     if any(w.id.startswith("miniature/") for c in cards for w in c.weights):
         yield MINIATURE_NOTE
+    if any((m.weights or "").startswith("miniature/") for m in run.manifest.models):
+        yield PIPELINES_NOTE
     if any(m.generator == "sketch" for m in run.manifest.models):
         yield SKETCH_NOTE
     if run.manifest.status != "complete":

@@ -18,6 +18,7 @@ from arena.records import Outcome
 from arena.store import Store
 from evalkit.runs import Run
 from tests.arena.test_battles import token
+from tests.arena.test_simulation import scored
 
 VOTES = (
     "left,right,winner,rater\n"
@@ -129,6 +130,21 @@ def test_from_a_run_to_ratings(arena: Terminal, run: Run) -> None:
     assert arena.json("audit", "--database", "a.sqlite")["simulated"] == 60
     assert "Votes: 60, 60 of them simulated" in arena("audit", *where)
     assert "alpha-model" in arena("rate", *where, "--model", "bradley-terry")
+
+
+def test_simulated_raters_follow_the_scores_that_are_named(arena: Terminal, run: Run) -> None:
+    where = ("--database", "a.sqlite", "--study", "s", "--run", run.path)
+    arena("load", *where, "--seed", 1)
+    simulate = ("simulate", *where, "--raters", 5, "--votes", 30)
+    assert "Known: none" in arena.fails(*simulate, "--by", "alike")
+    scored(run, lambda g: float(len(g.model)))
+    found = arena.json(*simulate, "--by", "alike")
+    assert (found["simulated_votes"], found["by"]) == (30, ["alike"])
+    assert "They followed alike; people were not asked." in arena(*simulate, "--by", "alike")
+    assert "another --seed" in arena.fails(*simulate)
+    truly = arena(*simulate, "--seed", 1)
+    assert "30 simulated votes" in truly
+    assert "followed" not in truly
 
 
 def test_a_second_load_keeps_the_study_s_question(arena: Terminal, run: Run) -> None:

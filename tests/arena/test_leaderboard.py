@@ -10,6 +10,7 @@ from arena import leaderboard, simulation
 from arena.records import Outcome
 from evalkit.errors import StudyError
 from tests.arena.conftest import MODELS
+from tests.arena.test_simulation import scored
 
 
 def votes(arena, person, outcome_of, count):
@@ -66,10 +67,25 @@ def test_undone_votes_do_not_count(store, arena):
 
 def test_the_report_tells_that_votes_were_simulated(store, arena, run, tmp_path):
     truths = {g.id: ("blur",) * MODELS.index(g.model) for g in run.generations()}
-    for _ in simulation.simulate(arena, truths, raters=6, votes=60):
+    for _ in simulation.simulate(arena, simulation.by_truth(truths), raters=6, votes=60):
         pass
     paths = leaderboard.write(store, "s", run.path, tmp_path / "out")
     board = json.loads(paths["json"].read_text())
     assert board["human"]["simulated_votes"] == 60
     assert "60 of 60 votes were cast by simulated raters" in paths["html"].read_text()
     assert board["rows"][0]["model"] == MODELS[0]
+    assert "followed the scores" not in paths["html"].read_text()
+
+
+def test_the_report_tells_which_scores_the_simulated_raters_followed(store, arena, run, tmp_path):
+    scored(run, lambda g: float(MODELS.index(g.model)))
+    sight = simulation.look(run, ["alike"])
+    for _ in simulation.simulate(arena, sight, raters=6, votes=60):
+        pass
+    paths = leaderboard.write(store, "s", run.path, tmp_path / "out")
+    board = json.loads(paths["json"].read_text())
+    assert board["human"]["simulated_by"] == ["alike"]
+    for form in ("html", "md"):
+        text = paths[form].read_text()
+        assert "Simulated raters followed the scores alike" in text
+        assert "says nothing of whether people would" in text

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,18 +18,58 @@ from hypothesis import strategies as st
 from arena import studies, votes
 from arena.battles import Arena
 from arena.records import Outcome
-from arena.simulation import Character, answer, simulate
+from arena.simulation import Character, answer, by_scores, by_truth, look, simulate
 from arena.store import Store
-from evalkit.errors import StudyError
+from evalkit.errors import StudyError, UnknownNameError
+from evalkit.records import Generation, Score, ScorerCard
 from evalkit.runs import Run
-from tests.arena.conftest import make_run
+from tests.arena.conftest import MODELS, make_run
 
 SURE = Character(noise=0.0, taste=0.0)
 FAULTS = st.lists(st.sampled_from(["colour", "count", "position", "blur"]), max_size=4)
 
 
 def judge(left: list[str], right: list[str], character: Character = SURE, n: int = 0) -> Outcome:
-    return answer(left, right, rater="r", seed=0, ordinal=n, character=character)
+    lost = Counter(left), Counter(right)
+    return answer(*lost, rater="r", seed=0, ordinal=n, character=character)
+
+
+def scored(
+    run: Run,
+    value: Callable[[Generation], float | None],
+    name: str = "alike",
+    *,
+    version: int = 1,
+    higher_is_better: bool = True,
+) -> ScorerCard:
+    """Score a run's pictures by a rule."""
+    card = ScorerCard(name=name, version=version, title=name, higher_is_better=higher_is_better)
+    rows = [(g, value(g)) for g in run.generations()]
+    run.add_scores(
+        card,
+        [
+            Score(
+                generation_id=g.id,
+                scorer=name,
+                version=version,
+                value=v,
+                reason="unreadable" if v is None else None,
+            )
+            for g, v in rows
+        ],
+    )
+    return card
+
+
+def rank(generation: Generation) -> float:
+    """Prefer the first model, then the second."""
+    return -float(MODELS.index(generation.model))
+
+
+def forget(run: Run) -> Run:
+    """Take from a run what it knows of its pictures' faults."""
+    (run.path / "truths.jsonl").unlink()
+    return run
 
 
 def test_without_noise_the_picture_with_fewer_faults_wins() -> None:
@@ -64,7 +106,7 @@ def test_noise_errs_at_times_and_more_faults_lose_more_often() -> None:
 def test_tastes_differ_between_raters() -> None:
     tasteful = Character(noise=0.0, taste=1.0, tie_width=0.0)
     answers = {
-        answer(["blur"], ["count"], rater=f"r{i}", seed=0, ordinal=0, character=tasteful)
+        answer({"blur": 1}, {"count": 1}, rater=f"r{i}", seed=0, ordinal=0, character=tasteful)
         for i in range(30)
     }
     assert answers == {Outcome.LEFT, Outcome.RIGHT}
@@ -72,7 +114,7 @@ def test_tastes_differ_between_raters() -> None:
 
 def test_simulated_votes_are_marked_and_rank_the_models_truly(arena: Arena, run: Run) -> None:
     store = arena._store
-    assert list(simulate(arena, run.truths(), raters=6, votes=60))[-1] == 60
+    assert list(simulate(arena, look(run), raters=6, votes=60))[-1] == 60
     standing = studies.standing_votes(store, "s")
     assert len(standing) == 60
     assert all(v.simulated for v in standing)
@@ -83,23 +125,114 @@ def test_simulated_votes_are_marked_and_rank_the_models_truly(arena: Arena, run:
 
 
 def test_a_second_simulation_adds_only_what_is_missing(arena: Arena, run: Run) -> None:
-    assert list(simulate(arena, run.truths(), raters=3, votes=9)) == list(range(1, 10))
-    assert list(simulate(arena, run.truths(), raters=3, votes=9)) == []
-    assert list(simulate(arena, run.truths(), raters=3, votes=12)) == [10, 11, 12]
+    assert list(simulate(arena, look(run), raters=3, votes=9)) == list(range(1, 10))
+    assert list(simulate(arena, look(run), raters=3, votes=9)) == []
+    assert list(simulate(arena, look(run), raters=3, votes=12)) == [10, 11, 12]
 
 
 def test_more_votes_than_pairs_are_refused(arena: Arena, run: Run) -> None:
     with pytest.raises(StudyError, match="after 12 of 13 votes"):
-        list(simulate(arena, run.truths(), raters=1, votes=13))
+        list(simulate(arena, look(run), raters=1, votes=13))
 
 
 def test_pictures_of_unknown_truth_are_refused(arena: Arena) -> None:
-    with pytest.raises(StudyError, match="Nothing is known of the truth"):
-        list(simulate(arena, {}, raters=1, votes=1))
+    with pytest.raises(StudyError, match="Nothing is known of the truth of generation"):
+        list(simulate(arena, by_truth({}), raters=1, votes=1))
 
 
-def test_a_killed_simulation_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+def test_raters_who_follow_scores_rank_the_models_by_them(arena: Arena, run: Run) -> None:
+    """The truth of this run ranks alpha, beta, gamma; the score says the opposite."""
+    scored(run, lambda g: -rank(g))
+    assert list(simulate(arena, look(run, ["alike"]), raters=6, votes=60))[-1] == 60
+    standing = studies.standing_votes(arena._store, "s")
+    assert all(v.simulated for v in standing)
+    decisive = [v for v in standing if v.winner in ("left", "right")]
+    won = Counter(v.left if v.winner == "left" else v.right for v in decisive)
+    assert won["alpha-model"] < won["beta-model"] < won["gamma-model"]
+
+
+def test_a_score_of_which_less_is_better_is_turned_round(run: Run) -> None:
+    up = by_scores(run, [scored(run, rank, "up")]).lost
+    down = by_scores(run, [scored(run, lambda g: -rank(g), "down", higher_is_better=False)]).lost
+    assert [v["up"] for v in up.values()] == pytest.approx([v["down"] for v in down.values()])
+
+
+def test_scores_are_measured_by_what_they_differ_between_pictures_of_one_prompt(run: Run) -> None:
+    """However far apart prompts are, and in whatever unit, three even models lie 1 apart."""
+    sight = by_scores(run, [scored(run, lambda g: 50 * int(g.prompt_id) + 7 * rank(g))])
+    of = {(g.model, g.prompt_id): sight.of(g.id)["alike"] for g in run.generations()}
+    for _, prompt in of:
+        values = [of[model, prompt] for model in MODELS]
+        assert [b - a for a, b in pairwise(values)] == pytest.approx([1, 1])
+    assert sum(of.values()) == pytest.approx(0)
+
+
+def test_scores_share_the_vote_and_a_missing_one_leaves_it_to_the_others(run: Run) -> None:
+    one = scored(run, rank, "one")
+    two = scored(run, lambda g: None if g.prompt_id == "00000" else rank(g), "two")
+    sight = by_scores(run, [one, two])
+    for g in run.generations():
+        lost = sight.of(g.id)
+        assert set(lost) == ({"one"} if g.prompt_id == "00000" else {"one", "two"})
+        assert sum(lost.values()) == pytest.approx(MODELS.index(g.model) - 1)
+
+
+def test_a_score_that_never_differs_calls_all_pictures_equal(arena: Arena, run: Run) -> None:
+    scored(run, lambda _: 0.5)
+    noiseless = Character(noise=0.0)
+    list(simulate(arena, look(run, ["alike"]), raters=2, votes=8, character=noiseless))
+    assert {v.winner for v in studies.standing_votes(arena._store, "s")} == {"tie"}
+
+
+def test_the_truth_comes_first_then_all_scores_of_their_newest_version(run: Run) -> None:
+    scored(run, rank, "b")
+    scored(run, lambda _: 0.0, "a")
+    scored(run, rank, "a", version=2)
+    assert look(run).by == ()
+    assert look(run, ["b", "b"]).by == ("b",)
+    sight = look(forget(run))
+    assert sight.by == ("a", "b")
+    first = run.generations()[0]
+    assert sight.of(first.id) == pytest.approx({"a": -0.5, "b": -0.5})
+
+
+def test_truths_of_some_pictures_alone_are_not_mixed_with_scores(run: Run) -> None:
+    kept = dict(list(run.truths().items())[:3])
+    forget(run).add_truths(kept)
+    with pytest.raises(
+        StudyError, match=r"faults of 3 of the 12 pictures .* no scores.*evalkit score"
+    ):
+        look(run)
+    scored(run, rank)
+    assert look(run).by == ("alike",)
+
+
+def test_what_cannot_be_followed_is_refused(arena: Arena, run: Run) -> None:
+    with pytest.raises(StudyError, match=r"The faults of 0 of the 12 pictures .* evalkit score"):
+        look(forget(run))
+    scored(run, lambda g: None if g.model == MODELS[0] else rank(g))
+    with pytest.raises(UnknownNameError, match=r"Unknown score of this run 'alik'.*'alike'"):
+        look(run, ["alik"])
+    with pytest.raises(StudyError, match="Nothing is known by alike of generation"):
+        list(simulate(arena, look(run), raters=1, votes=12))
+
+
+def test_the_study_keeps_what_its_simulated_raters_followed(arena: Arena, run: Run) -> None:
+    scored(run, rank)
+    for _ in range(2):
+        list(simulate(arena, look(run, ["alike"]), raters=1, votes=3, seed=1))
+    list(simulate(arena, look(run), raters=1, votes=3, seed=2))
+    assert arena.noted("simulate") == [{"seed": 1, "by": ["alike"]}, {"seed": 2, "by": []}]
+    with pytest.raises(StudyError, match=r"seed 1 .*by alike, not by the truth.*another --seed"):
+        list(simulate(arena, look(run), raters=1, votes=6, seed=1))
+
+
+@pytest.mark.parametrize("by", [(), ("--by", "alike")], ids=["truth", "scores"])
+def test_a_killed_simulation_ends_as_an_undisturbed_one(
+    tmp_path: Path, by: tuple[str, ...]
+) -> None:
     run = make_run(tmp_path / "runs" / "r", prompts=6)
+    scored(run, rank)
 
     def prepare(name: str) -> list[str]:
         database = str(tmp_path / name)
@@ -117,6 +250,7 @@ def test_a_killed_simulation_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
             "60",
             "--raters",
             "4",
+            *by,
         ]
 
     def result(name: str) -> str:
