@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.func import functional_call
-from torch.nn import functional as F
+from torch.nn import functional
 
 from evalkit.miniature import sd3
 
@@ -52,7 +52,7 @@ class Adversary(nn.Module):
         noise = torch.randn(ours.shape, generator=generator)
         ours, scenes = ((1 - t) * x + t * noise for x in (ours, scenes))
         fixed = {n: p.detach() for n, p in self.named_parameters()}
-        student = F.softplus(-functional_call(self, fixed, (ours, time, pooled[0]))).mean()
-        judge = F.softplus(self(ours.detach(), time, pooled[0])).mean()
-        judge = judge + F.softplus(-self(scenes, time, pooled[1])).mean()
+        student = functional.softplus(-functional_call(self, fixed, (ours, time, pooled[0]))).mean()
+        judge = functional.softplus(self(ours.detach(), time, pooled[0])).mean()
+        judge = judge + functional.softplus(-self(scenes, time, pooled[1])).mean()
         return student, judge

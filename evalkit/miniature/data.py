@@ -6,7 +6,7 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from evalkit.records import Requirements
 
 Split = Literal["train", "validation", "test"]
 Pixels = npt.NDArray[np.uint8]
+Kind = TypeVar("Kind", bound=np.generic)
 WORK = Path("results/training")
 """Where data sets, checkpoints and logs are kept; not under version control."""
 
@@ -69,7 +70,7 @@ def drawn(scenes: list[Scene], side: int) -> Pixels:
     return pixels
 
 
-def cached(path: Path, make: Callable[[], Pixels]) -> Pixels:
+def cached(path: Path, make: Callable[[], npt.NDArray[Kind]]) -> npt.NDArray[Kind]:
     """Return the array kept at ``path``, mapped into memory; make and keep it first if need be."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,5 +78,5 @@ def cached(path: Path, make: Callable[[], Pixels]) -> Pixels:
         with part.open("wb") as stream:
             np.save(stream, make())
         part.replace(path)
-    array: Pixels = np.load(path, mmap_mode="r")
+    array: npt.NDArray[Kind] = np.load(path, mmap_mode="r")
     return array

@@ -19,28 +19,30 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
 import torch
 from diffusers import SD3Transformer2DModel
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
-from evalkit.errors import EvalkitError
 from evalkit.miniature import sd3, selection, students
 from evalkit.miniature.adversary import Adversary
 from evalkit.miniature.data import WORK
-from evalkit.miniature.latents import Latents, scenes
+from evalkit.miniature.latents import scenes
 from evalkit.miniature.training import Plan, Row, fit, plot
-from evalkit.miniature.trajectories import Guide, Trajectories, texts, trajectories
+from evalkit.miniature.trajectories import SHARD, Guide, Trajectories, trajectories
+from evalkit.weights import content_digest
 
 BATCH = 16
-PATHS = 6000
+SCENES, PATHS = 24_000, 6000
+"""Scenes whose captions and latents are used, and teacher's paths."""
 SPLIT_AVERAGE = 0.99
 """Decay of the branches' moving average (arXiv 2509.21318)."""
 SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
-"""Shares of the branch for clean times that are tried when the two are merged; the paper has 3:7."""
+"""Shares of the branch for clean times that are tried at the merge; the paper has 3:7."""
 BOUNDARY = 0.5
 """The time at which the two branches part."""
 
@@ -98,16 +100,21 @@ Matrices = dict[str, torch.Tensor]
 class Teaching:
     """What all lessons draw on: the guided teacher, its paths, captions and scenes."""
 
-    def __init__(self, teacher: Path, work: Path, scale: float | None = None) -> None:
+    def __init__(self, teacher: Path, work: Path, *, short: bool = False) -> None:
         transformer, reader = sd3.load(teacher)
-        self.attention = sd3.WeighedAttention()
-        for block in transformer.transformer_blocks:
-            block.attn.set_processor(self.attention)
+        self.attention = sd3.weigh(transformer)
         self.guide = Guide(transformer.requires_grad_(False), reader)
-        self.teacher, self.work = teacher, work
-        self._ids: torch.Tensor | None = None
-        self._paths: Trajectories | None = None
-        self._scenes: tuple[Latents, torch.Tensor] | None = None
+        self.teacher, self.work, self.short = teacher, work, short
+        self.name = content_digest(teacher / "transformer")[-12:]
+        count = 1000 if short else SCENES
+        self._data = scenes(count, work=work, simple=short)
+        texts = [t.decode() for t in self._data.texts.ravel()]
+        self._ids = reader.ids(texts).view(*self._data.texts.shape, -1)
+
+    @cached_property
+    def _paths(self) -> Trajectories:
+        ids = self._ids[: SHARD if self.short else PATHS, 0]
+        return trajectories(self.guide, self.teacher, ids, work=self.work)
 
     def text(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Read captions without learning to."""
@@ -117,26 +124,18 @@ class Teaching:
 
     def path(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw a batch of the teacher's paths [N, points, ...] and their captions."""
-        if self._paths is None:
-            self._paths = trajectories(self.guide, self.teacher, PATHS, work=self.work)
         at = torch.randint(len(self._paths), (BATCH,), generator=generator)
         return torch.from_numpy(self._paths.points[at.numpy()]).float(), self._paths.ids[at]
 
     def captions(self, generator: torch.Generator) -> torch.Tensor:
         """Draw a batch of captions."""
-        if self._ids is None:
-            self._ids = self.guide.texts.ids(texts(4 * PATHS, "captions"))
-        return self._ids[torch.randint(len(self._ids), (BATCH,), generator=generator)]
+        return self.scene(generator)[1]
 
     def scene(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw a batch of scenes' latents and their captions."""
-        if self._scenes is None:
-            data = scenes(4 * PATHS, work=self.work)
-            ids = self.guide.texts.ids([t.decode() for t in data.texts[:, 0]])
-            self._scenes = data, ids
-        data, ids = self._scenes
-        at = torch.randint(len(data), (BATCH,), generator=generator)
-        return torch.from_numpy(data.latents[at.numpy()]).float(), ids[at]
+        at = torch.randint(len(self._data), (BATCH,), generator=generator)
+        which = torch.randint(self._ids.shape[1], (BATCH,), generator=generator)
+        return torch.from_numpy(self._data.latents[at.numpy()]).float(), self._ids[at, which]
 
 
 def noise_for(ids: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -171,7 +170,7 @@ class Guided:
         start, end = points[rows, step * stride], points[rows, (step + 1) * stride]
         time = torch.tensor(self.schedule)[step]
         found = sd3.velocity(self.student, start, time, *self.teaching.text(ids))
-        return F.mse_loss(start - found / self.steps, end) * self.steps
+        return functional.mse_loss(start - found / self.steps, end) * self.steps
 
 
 class Progress:
@@ -197,7 +196,7 @@ class Progress:
             middle = start - half * self.elder(start, time, ids)
             end = middle - half * self.elder(middle, time - half, ids)
         found = sd3.velocity(self.student, start, time, *self.teaching.text(ids))
-        return F.mse_loss(start - found / self.steps, end) * self.steps
+        return functional.mse_loss(start - found / self.steps, end) * self.steps
 
 
 class Matched(nn.Module):
@@ -245,13 +244,13 @@ class Matched(nn.Module):
             time = _any_time(len(ids), generator)
             moved, seen = guess, _noisy(guess, time, generator)
         else:
-            # SD3.5-Flash: the point of the walk as it is; a finished one at the schedule's last time.
+            # SD3.5-Flash: the point of the walk as it is; a finished picture at its last time.
             time = torch.full((len(ids),), then or self.schedule[-2])
             moved, seen = point, point if then else _noisy(point, time, generator)
         loss = _towards(moved, self._push(seen, guess, time, ids, text))
         loss = loss + self._proxy_error(end, text, generator)
         if self.adversary is not None:
-            loss = loss + self._adversarial(guess, text, generator)
+            loss = loss + self._adversarial(self.adversary, guess, text, generator)
         return loss
 
     def _push(
@@ -277,7 +276,7 @@ class Matched(nn.Module):
     def _proxy_error(
         self, end: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor], generator: torch.Generator
     ) -> torch.Tensor:
-        """Return the proxy's error on the student's pictures, at the times it will be asked about."""
+        """Return the proxy's error on the student's pictures, at times it is asked about."""
         if self.phase.lesson == "renoised":
             time = _any_time(len(end), generator)
         else:
@@ -286,21 +285,24 @@ class Matched(nn.Module):
         noise = torch.randn(end.shape, generator=generator)
         t = time.view(-1, 1, 1, 1)
         found = sd3.velocity(self.proxy, (1 - t) * end + t * noise, time, *text)
-        return F.mse_loss(found, noise - end)
+        return functional.mse_loss(found, noise - end)
 
     def _adversarial(
-        self, end: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor], generator: torch.Generator
+        self,
+        adversary: Adversary,
+        end: torch.Tensor,
+        text: tuple[torch.Tensor, torch.Tensor],
+        generator: torch.Generator,
     ) -> torch.Tensor:
-        assert self.adversary is not None
         scene, ids = self.teaching.scene(generator)
         pooled = text[1], self.teaching.text(ids)[1]
-        student, judge = self.adversary.losses(end, scene, pooled, generator)
+        student, judge = adversary.losses(end, scene, pooled, generator)
         return self.phase.adversarial * student + judge
 
 
 def _towards(x: torch.Tensor, push: torch.Tensor) -> torch.Tensor:
     """Return a loss whose gradient at ``x`` is ``-push``, but for the mean over its elements."""
-    return 0.5 * F.mse_loss(x, (x + push).detach())
+    return 0.5 * functional.mse_loss(x, (x + push).detach())
 
 
 def _any_time(count: int, generator: torch.Generator) -> torch.Tensor:
@@ -319,17 +321,17 @@ def train(
     seed: int = 0,
     *,
     work: Path = WORK,
-    teaching: Teaching | None = None,
+    short: bool = False,
 ) -> None:
     """Train a student of ``STUDENTS`` and save it to ``out`` as a LoRA over the teacher.
 
     What earlier phases came to is kept in ``work``, and shared by students that begin alike.
+    ``short`` rehearses each phase in a few steps.
     """
-    if name not in STUDENTS:
-        raise EvalkitError(f"Unknown student {name!r}. Known: {', '.join(STUDENTS)}.")
     recipe = STUDENTS[name]
-    course = _Course(teaching or Teaching(teacher, work), recipe.steps, seed)
-    found = course.follow(recipe.phases)
+    phases = [replace(p, steps=max(2, p.steps // 100)) if short else p for p in recipe.phases]
+    course = _Course(Teaching(teacher, work, short=short), recipe.steps, seed)
+    found = course.follow(phases)
     factors, held = students.low_rank(course.teaching.guide.transformer, found.student)
     students.save_lora(out, factors)
     facts = {
@@ -337,7 +339,7 @@ def train(
         "steps": recipe.steps,
         "seed": seed,
         "batch": BATCH,
-        "phases": [vars(p) for p in recipe.phases],
+        "phases": [vars(p) for p in phases],
         "rank": students.RANK,
         "share of the squared difference that the LoRA holds": round(held, 4),
         "merge": found.merge,
@@ -378,7 +380,7 @@ class _Course:
 
     def _path(self, phases: Sequence[Phase]) -> Path:
         name = "-".join([str(self.steps), *(p.name for p in phases), f"seed{self.seed}"])
-        return self.teaching.work / "students" / f"{name}.safetensors"
+        return self.teaching.work / f"students-{self.teaching.name}" / f"{name}.safetensors"
 
     def _phase(self, phase: Phase, part: str, before: _Found) -> _Found:
         plan = Plan(
@@ -445,7 +447,7 @@ class _Course:
 
     def _try(self, branches: Mapping[str, Matrices]) -> dict[float, float]:
         """Return the validation suite's GenEval for every share of the clean branch."""
-        suite, scores = selection.prompts(), {}
+        suite, scores = selection.prompts(1 if self.teaching.short else selection.EACH), {}
         model = students.student_of(self.teaching.guide.transformer).eval()
         for share in SHARES:
             merged = students.merge(branches["clean"], branches["noisy"], share)

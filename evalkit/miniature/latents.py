@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +13,19 @@ import numpy.typing as npt
 from evalkit.miniature import vae
 from evalkit.miniature.captions import describe
 from evalkit.miniature.data import WORK
-from evalkit.miniature.rendering import Rendered, render
+from evalkit.miniature.rendering import Rendered, Scene, render
 from evalkit.miniature.samples import drawn
 from evalkit.miniature.scenes import CLASSES, COLORS, TASKS, Pairs, random_requirements, sample
+from evalkit.records import Clause, Requirements
+from evalkit.weights import MINIATURE_ROOT, content_digest
 
 CAPTIONS = 4
 """True sentences kept for every scene."""
 GRID = 8
-"""Cells along a side of which it is known what lies there; each is one of the transformer's patches."""
+"""Cells along a side of which it is known what lies there: the transformer's patches."""
 TASK_WEIGHTS = (0.08, 0.13, 0.2, 0.2, 0.16, 0.23)
 """How often scenes for each of GenEval's tasks are drawn."""
+SIMPLE_COLORS = ("red", "green", "blue")
 _SHARE = 0.3
 """An object must fill so much of a cell to own it."""
 
@@ -43,16 +47,28 @@ class Latents:
 
 
 def draw(seed: str, count: int, pairs: Pairs, _vae: float) -> Latents:
-    """Draw ``count`` scenes that fulfil prompts, and encode them."""
-    import torch
-
+    """Draw ``count`` scenes that fulfil prompts of all tasks, and encode them."""
     rng = random.Random(seed)
     tags = rng.choices(TASKS, TASK_WEIGHTS, k=count)
-    scenes = [sample(random_requirements(t, rng, pairs=pairs), rng, pairs=pairs) for t in tags]
-    pictures = [render(scene, vae.SIDE) for scene in scenes]
-    with torch.no_grad():
-        latents = vae.encode(np.stack([np.asarray(p.image) for p in pictures]))
-    texts = [[describe(s, rng).encode() for _ in range(CAPTIONS)] for s in scenes]
+    wanted = [random_requirements(t, rng, pairs=pairs) for t in tags]
+    return _encoded([sample(w, rng, pairs=pairs) for w in wanted], rng)
+
+
+def draw_simple(seed: str, count: int, pairs: Pairs, _vae: float) -> Latents:
+    """Draw ``count`` scenes of one object in one of three colours: enough for a rehearsal."""
+    rng = random.Random(seed)
+    chosen = [
+        Clause.model_validate({"class": c, "count": 1, "color": rng.choice(SIMPLE_COLORS)})
+        for c in rng.choices(CLASSES, k=count)
+    ]
+    wanted = [Requirements(tag="colors", include=(c,)) for c in chosen]
+    return _encoded([sample(w, rng, pairs=pairs) for w in wanted], rng)
+
+
+def _encoded(found: Sequence[Scene], rng: random.Random) -> Latents:
+    pictures = [render(scene, vae.SIDE) for scene in found]
+    latents = vae.encode(np.stack([np.asarray(p.image) for p in pictures]))
+    texts = [[describe(s, rng).encode() for _ in range(CAPTIONS)] for s in found]
     return Latents(
         latents.half().numpy(),
         np.array(texts, dtype="S100"),
@@ -67,11 +83,20 @@ def _cells(picture: Rendered) -> npt.NDArray[np.int8]:
     )
     owner, share = filled.argmax(axis=0), filled.max(axis=0)
     kinds = [(CLASSES.index(o.class_name) + 1, COLORS.index(o.color) + 1) for o in picture.objects]
-    cells = np.array(kinds, dtype=np.int8)[owner]
+    cells: npt.NDArray[np.int8] = np.array(kinds, dtype=np.int8)[owner]
     cells[share < _SHARE] = 0
     return cells
 
 
-def scenes(count: int, *, work: Path = WORK, workers: int = 1, purpose: str = "latents") -> Latents:
+def scenes(
+    count: int,
+    *,
+    work: Path = WORK,
+    workers: int = 1,
+    purpose: str = "latents",
+    simple: bool = False,
+) -> Latents:
     """Return ``count`` training scenes, drawn once and kept; other purposes are other scenes."""
-    return drawn(draw, purpose, count, work / "latents", workers=workers)
+    folder = work / f"latents-{content_digest(MINIATURE_ROOT / 'vae')[-12:]}"
+    name = f"{purpose}-simple" if simple else purpose
+    return drawn(draw_simple if simple else draw, name, count, folder, workers=workers)

@@ -20,7 +20,7 @@ from diffusers import (
     StableDiffusion3Pipeline,
 )
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 from transformers import (
     CLIPTextConfig,
     CLIPTextModelWithProjection,
@@ -131,8 +131,8 @@ class WeighedAttention:
     stand for any number of them at the price of one.
     """
 
-    def __init__(self, tokens: int = PATCHES + SD3_TOKENS + 1) -> None:
-        self.bias = torch.zeros(1, 1, 1, tokens)
+    def __init__(self, tokens: int) -> None:
+        self.bias = torch.zeros(1, 1, 1, PATCHES + tokens)
 
     def stand_for(self, count: int) -> None:
         """Let the last token stand for so many."""
@@ -150,7 +150,8 @@ class WeighedAttention:
         patches = hidden_states.shape[1]
 
         def heads(x: torch.Tensor) -> torch.Tensor:
-            return x.unflatten(2, (attn.heads, -1)).transpose(1, 2)
+            found: torch.Tensor = x.reshape(*x.shape[:2], attn.heads, -1).transpose(1, 2)
+            return found
 
         image, text = hidden_states, encoder_hidden_states
         query = torch.cat(
@@ -162,12 +163,20 @@ class WeighedAttention:
             dim=2,
         )
         value = torch.cat([heads(attn.to_v(image)), heads(attn.add_v_proj(text))], dim=2)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=self.bias)
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=self.bias)
         mixed = mixed.transpose(1, 2).flatten(2)
         image, text = mixed[:, :patches], mixed[:, patches:]
         if not attn.context_pre_only:
             text = attn.to_add_out(text)
         return attn.to_out[0](image), text
+
+
+def weigh(model: SD3Transformer2DModel, tokens: int = SD3_TOKENS + 1) -> WeighedAttention:
+    """Let the model's last of ``tokens`` text tokens stand for many, as the result says."""
+    attention = WeighedAttention(tokens)
+    for block in model.transformer_blocks:
+        block.attn.set_processor(attention)
+    return attention
 
 
 def velocity(
@@ -176,11 +185,16 @@ def velocity(
     time: torch.Tensor,
     sequence: torch.Tensor,
     pooled: torch.Tensor,
+    third: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return noise minus picture [N, 8, 16, 16] as the model sees it at ``time`` [N] in 0..1."""
+    """Return noise minus picture [N, 8, 16, 16] as the model sees it at ``time`` [N] in 0..1.
+
+    ``third`` [N, T, 192] is what T5 says; None is the one zero token that stands for its silence.
+    """
+    silence = sequence.new_zeros(len(sequence), 1, sequence.shape[2])
     found: torch.Tensor = model(
         latents,
-        encoder_hidden_states=F.pad(sequence, (0, 0, 0, 1)),  # the one zero token of T5's slot
+        encoder_hidden_states=torch.cat([sequence, silence if third is None else third], dim=1),
         pooled_projections=pooled,
         timestep=time * 1000,
         return_dict=False,
@@ -201,29 +215,37 @@ def load(folder: Path) -> tuple[SD3Transformer2DModel, Texts]:
     return model.eval(), texts.eval().requires_grad_(False)
 
 
+def t5(*, layers: int, heads: int) -> T5EncoderModel:
+    """Make an untrained T5 encoder as wide as the two CLIP encoders together."""
+    width = sum(TEXT_WIDTHS)
+    return T5EncoderModel(
+        T5Config(
+            vocab_size=len(t5_tokenizer()),
+            d_model=width,
+            d_kv=width // 6,
+            d_ff=2 * width if heads > 1 else 8,
+            num_layers=layers,
+            num_heads=heads,
+            relative_attention_num_buckets=8,
+            dropout_rate=0.0,
+        )
+    )
+
+
 def silent_t5() -> T5EncoderModel:
     """Make a T5 whose output is exactly zero: what the pipeline puts where no T5 is loaded.
 
     With it in its slot the folder loads without naming what is left out.
     """
-    tokenizer = t5_tokenizer()
-    model = T5EncoderModel(
-        T5Config(
-            vocab_size=len(tokenizer),
-            d_model=sum(TEXT_WIDTHS),
-            d_kv=8,
-            d_ff=8,
-            num_layers=1,
-            num_heads=1,
-            relative_attention_num_buckets=4,
-        )
-    )
+    model = t5(layers=1, heads=1)
     nn.init.zeros_(model.encoder.final_layer_norm.weight)
     return model
 
 
-def save(out: Path, model: SD3Transformer2DModel, texts: Texts) -> None:
-    """Write a pipeline's folder in the hub's layout, in half precision.
+def save(
+    out: Path, model: SD3Transformer2DModel, texts: Texts, third: T5EncoderModel | None = None
+) -> None:
+    """Write a pipeline's folder in the hub's layout, in half precision; ``third`` is its T5.
 
     Its scheduler has no shift towards noise: that is for larger pictures (arXiv 2403.03206, 5.3.2).
     """
@@ -235,7 +257,7 @@ def save(out: Path, model: SD3Transformer2DModel, texts: Texts) -> None:
         tokenizer=texts.tokenizer,
         text_encoder_2=texts.encoders[1],
         tokenizer_2=texts.tokenizer,
-        text_encoder_3=silent_t5(),
+        text_encoder_3=silent_t5() if third is None else third,
         tokenizer_3=t5_tokenizer(),
     )
     pipe.to(torch.float16).save_pretrained(out)

@@ -51,7 +51,7 @@ def pictures(
     with torch.no_grad():
         latents = [
             students.walk(model, n, texts(i), schedule)
-            for n, i in zip(noise.split(50), ids.split(50), strict=True)
+            for n, i in zip(torch.split(noise, 50), torch.split(ids, 50), strict=True)
         ]
     return [Image.fromarray(p) for p in vae.decode(torch.cat(latents))]
 

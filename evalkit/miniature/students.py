@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -62,7 +63,7 @@ def walk(
     schedule: Sequence[float],
 ) -> torch.Tensor:
     """Take the student's steps from the first time of ``schedule`` to its last."""
-    for now, then in zip(schedule[:-1], schedule[1:], strict=True):
+    for now, then in pairwise(schedule):
         time = torch.full((len(latents),), now)
         latents = latents + (then - now) * sd3.velocity(model, latents, time, *text)
     return latents
@@ -78,7 +79,8 @@ def keep_matrices(path: Path, found: dict[str, torch.Tensor]) -> None:
 
 def read_matrices(path: Path) -> dict[str, torch.Tensor]:
     """Read a student's matrices."""
-    return load_file(path)
+    found: dict[str, torch.Tensor] = load_file(path)
+    return found
 
 
 def low_rank(

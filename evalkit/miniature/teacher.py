@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from diffusers import SD3Transformer2DModel
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from evalkit.miniature import sd3
 from evalkit.miniature.data import WORK
 from evalkit.miniature.latents import Latents, scenes
 from evalkit.miniature.scenes import CLASSES, COLORS
-from evalkit.miniature.training import Plan, fit, keep
+from evalkit.miniature.training import Plan, Row, fit, keep
+from evalkit.miniature.words import SD3_TOKENS
 
 BATCH = 32
 SCENES = {"latents": 120_000, "latents-held": 1000}
+SHORT = 250
+"""Steps of a rehearsal."""
 DROPPED = 0.1
 """Share of captions replaced by the empty one, for guidance (arXiv 2207.12598)."""
 HINT = 0.1
@@ -32,13 +37,16 @@ class Teacher(nn.Module):
     time until captions are heeded, and is thrown away afterwards.
     """
 
-    def __init__(self) -> None:
+    TOKENS = SD3_TOKENS + 1
+    """Of text, with what stands in T5's slot."""
+
+    def __init__(
+        self, transformer: SD3Transformer2DModel | None = None, texts: sd3.Texts | None = None
+    ) -> None:
         super().__init__()
-        self.texts = sd3.Texts()
-        self.transformer = sd3.transformer()
-        self.attention = sd3.WeighedAttention()
-        for block in self.transformer.transformer_blocks:
-            block.attn.set_processor(self.attention)
+        self.texts, self.transformer = texts or sd3.Texts(), transformer or sd3.transformer()
+        self.attention = sd3.weigh(self.transformer, self.TOKENS)
+        self.empty = self.ids([""])[0]
         self.head = nn.Linear(sd3.WIDTH, len(CLASSES) + 1 + len(COLORS) + 1)
         self._seen: torch.Tensor = torch.empty(0)
         self.transformer.transformer_blocks[HINT_BLOCK].register_forward_hook(self._see)
@@ -52,9 +60,25 @@ class Teacher(nn.Module):
         """Return the error of the velocity, and the hint's answers [N, 64, classes + colours]."""
         t = time.view(-1, 1, 1, 1)
         mixed = (1 - t) * latents + t * noise
-        found = sd3.velocity(self.transformer, mixed, time, *self.texts(ids))
-        answers = self.head(F.layer_norm(self._seen, (sd3.WIDTH,)))
-        return F.mse_loss(found, noise - latents), answers
+        found = self.velocity(mixed, time, ids)
+        answers = self.head(functional.layer_norm(self._seen, (sd3.WIDTH,)))
+        return functional.mse_loss(found, noise - latents), answers
+
+    def ids(self, texts: Sequence[str]) -> torch.Tensor:
+        """Return what the text encoders read, [N, tokens]."""
+        return self.texts.ids(texts)
+
+    def left_out(self, ids: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Leave out captions by lot, and draw how many zero tokens stand in T5's slot."""
+        self.attention.stand_for(_tokens(generator))
+        dropped = torch.rand(len(ids), generator=generator) < DROPPED
+        return torch.where(dropped[:, None], self.empty, ids)
+
+    def velocity(
+        self, latents: torch.Tensor, time: torch.Tensor, ids: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the velocity at noisy latents for captions."""
+        return sd3.velocity(self.transformer, latents, time, *self.texts(ids))
 
 
 def train(
@@ -65,36 +89,57 @@ def train(
     steps: int | None = None,
     work: Path = WORK,
     compiled: bool = False,
-    count: int | None = None,
+    short: bool = False,
 ) -> None:
-    """Train on ``count`` scenes and save the pipeline's folder to ``out``.
+    """Train and save the pipeline's folder to ``out``.
 
-    ``compiled`` uses torch.compile, which needs a C++ compiler and is a fifth faster.
+    ``compiled`` uses torch.compile, which needs a C++ compiler and is a fifth faster; ``short``
+    learns three colours of single objects in a few minutes.
     """
     torch.manual_seed(seed)
     plan = Plan(
-        "teacher", minutes, seed, steps, work, rate=1e-3, warm_up=100, hold=0.5, average=0.999
-    )
-    data, held = (
-        scenes(count or n, work=work, workers=torch.get_num_threads(), purpose=purpose)
-        for purpose, n in SCENES.items()
+        "teacher",
+        minutes,
+        seed,
+        SHORT if short else steps,
+        work,
+        rate=1e-3,
+        warm_up=100,
+        hold=0.5,
+        average=0.999,
     )
     model = Teacher()
-    lessons, check = _Lessons(model, data, plan, compiled), _Check(model, held)
-    curve = fit(model, lessons.loss, check.errors, plan)
+    curve = learn(model, plan, *data_for(work, short=short), compiled=compiled)
     sd3.save(out, model.transformer, model.texts)
     keep(out, plan, dict(sd3.TRANSFORMER), curve)
+
+
+def data_for(work: Path, *, short: bool = False) -> tuple[Latents, Latents]:
+    """Return the scenes to train on and those to check with."""
+    workers = torch.get_num_threads()
+    train, held = (
+        scenes(1000 if short else n, work=work, workers=workers, purpose=purpose, simple=short)
+        for purpose, n in SCENES.items()
+    )
+    return train, held
+
+
+def learn(
+    model: Teacher, plan: Plan, data: Latents, held: Latents, *, compiled: bool = False
+) -> list[Row]:
+    """Train a teacher in place on scenes, checked on ``held``; return its curve."""
+    lessons, check = _Lessons(model, data, compiled), _Check(model, held)
+    return fit(model, lessons.loss, check.errors, plan)
 
 
 class _Lessons:
     """Batches of noisy scenes."""
 
-    def __init__(self, model: Teacher, data: Latents, plan: Plan, compiled: bool) -> None:
-        self.model, self.data, self.plan = model, data, plan
+    def __init__(self, model: Teacher, data: Latents, compiled: bool) -> None:
+        self.model, self.data = model, data
         self.run = torch.compile(model) if compiled else model
-        self.ids = model.texts.ids([t.decode() for t in data.texts.ravel()])
+        self.ids = model.ids([t.decode() for t in data.texts.ravel()])
         self.ids = self.ids.view(*data.texts.shape, -1)
-        self.empty = model.texts.ids([""])[0]
 
     def loss(self, generator: torch.Generator) -> torch.Tensor:
         """Return the loss of a batch drawn from the generator."""
@@ -103,15 +148,13 @@ class _Lessons:
         noise = torch.randn(latents.shape, generator=generator)
         time = torch.sigmoid(0.2 + torch.randn(BATCH, generator=generator))
         which = torch.randint(self.ids.shape[1], (BATCH,), generator=generator)
-        ids = self.ids[at, which]
-        ids[torch.rand(BATCH, generator=generator) < DROPPED] = self.empty
-        self.model.attention.stand_for(_tokens(generator))
+        ids = self.model.left_out(self.ids[at, which], generator)
         error, answers = self.run(latents, noise, time, ids)
         cells = torch.from_numpy(self.data.cells[at.numpy()]).long()
-        hint = F.cross_entropy(
+        hint = functional.cross_entropy(
             answers[..., : len(CLASSES) + 1].flatten(0, 1), cells[..., 0].ravel()
         )
-        hint += F.cross_entropy(
+        hint += functional.cross_entropy(
             answers[..., len(CLASSES) + 1 :].flatten(0, 1), cells[..., 1].ravel()
         )
         loss: torch.Tensor = error + HINT * hint
@@ -135,7 +178,7 @@ class _Check:
         self.latents = torch.from_numpy(held.latents[:count].astype(np.float32))
         self.noise = torch.randn(self.latents.shape, generator=generator)
         self.time = (torch.arange(count) + 0.5) / count
-        self.ids = model.texts.ids([t.decode() for t in held.texts[:count, 0]])
+        self.ids = model.ids([t.decode() for t in held.texts[:count, 0]])
 
     def errors(self) -> dict[str, float]:
         """Return the mean squared error of the velocity over all times."""

@@ -252,6 +252,7 @@ def keep(folder: Path, plan: Plan, config: Mapping[str, Any], curve: list[Row]) 
 
 
 def plot(path: Path, part: str, curve: list[Row]) -> None:
+    """Draw every column of a curve over its steps."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

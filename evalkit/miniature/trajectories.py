@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,7 @@ from diffusers import SD3Transformer2DModel
 from tqdm import tqdm
 
 from evalkit.miniature import sd3
-from evalkit.miniature.captions import describe
-from evalkit.miniature.data import WORK, cached, lot
-from evalkit.miniature.latents import TASK_WEIGHTS
-from evalkit.miniature.scenes import TASKS, random_requirements, sample
+from evalkit.miniature.data import WORK, cached
 from evalkit.weights import content_digest
 
 GUIDANCE = 3.0
@@ -68,7 +66,7 @@ class Guide:
 
 @dataclass(frozen=True)
 class Trajectories:
-    """Guided paths ``points`` [n, POINTS + 1, 8, 16, 16] and the captions' tokens ``ids`` [n, T]."""
+    """Guided paths [n, POINTS + 1, 8, 16, 16], and their captions' tokens [n, T]."""
 
     points: npt.NDArray[np.float16]
     ids: torch.Tensor
@@ -77,27 +75,17 @@ class Trajectories:
         return len(self.points)
 
 
-def texts(count: int, purpose: str = "trajectories") -> list[str]:
-    """Draw captions of training scenes."""
-    found = []
-    for i in range(count):
-        rng = lot("train", i, purpose)
-        tag = rng.choices(TASKS, TASK_WEIGHTS)[0]
-        wanted = random_requirements(tag, rng, pairs="train")
-        found.append(describe(sample(wanted, rng, pairs="train"), rng))
-    return found
-
-
-def trajectories(guide: Guide, teacher: Path, count: int, *, work: Path = WORK) -> Trajectories:
-    """Return ``count`` paths of the teacher, computed once for its weights and kept in shards."""
+def trajectories(
+    guide: Guide, teacher: Path, ids: torch.Tensor, *, work: Path = WORK
+) -> Trajectories:
+    """Return the teacher's path for each caption, computed once for its weights, in shards."""
     folder = work / f"trajectories-{content_digest(teacher / 'transformer')[-12:]}-{guide.scale:g}"
-    ids = guide.texts.ids(texts(count))
-    shards = range(0, count, SHARD)
+    shards = range(0, len(ids), SHARD)
     points = [
-        cached(folder / f"{start}-{SHARD}.npy", lambda start=start: _shard(guide, ids, start))
+        cached(folder / f"{start}-{SHARD}.npy", partial(_shard, guide, ids, start))
         for start in tqdm(shards, desc="trajectories")
     ]
-    return Trajectories(np.concatenate(points)[:count], ids)
+    return Trajectories(np.concatenate(points), ids)
 
 
 def _shard(guide: Guide, ids: torch.Tensor, start: int) -> npt.NDArray[np.float16]:
@@ -106,6 +94,6 @@ def _shard(guide: Guide, ids: torch.Tensor, start: int) -> npt.NDArray[np.float1
         len(part), sd3.CHANNELS, sd3.SIDE, sd3.SIDE, generator=torch.Generator().manual_seed(start)
     )
     batches: Sequence[tuple[torch.Tensor, ...]] = list(
-        zip(noise.split(50), part.split(50), strict=True)
+        zip(torch.split(noise, 50), torch.split(part, 50), strict=True)
     )
     return torch.cat([guide.path(n, i) for n, i in batches]).half().numpy()

@@ -138,8 +138,9 @@ def encode(images: Pixels, *, batch: int = 64) -> torch.Tensor:
             model.encode(tensor(images[i : i + batch])).latent_dist.mean
             for i in range(0, len(images), batch)
         ]
-    latents: torch.Tensor = torch.cat(found) - model.config.shift_factor
-    return latents * model.config.scaling_factor
+    scale, shift = model.config.scaling_factor, model.config.shift_factor
+    latents: torch.Tensor = (torch.cat(found) - shift) * scale
+    return latents
 
 
 def decode(latents: torch.Tensor, *, batch: int = 64) -> Pixels:

@@ -37,7 +37,7 @@ def words() -> tuple[str, ...]:
 def clip_tokenizer() -> PreTrainedTokenizerFast:
     """Make the small CLIP's word-level tokenizer: lower case, split at spaces and punctuation."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import CLIPTokenizer, PreTrainedTokenizerFast, T5TokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     vocabulary = {word: index for index, word in enumerate((*CLIP_SPECIALS, *words()))}
     pad, unknown, first, last = CLIP_SPECIALS
