@@ -37,7 +37,7 @@ from evalkit.miniature.trajectories import SHARD, Guide, Trajectories, trajector
 from evalkit.weights import content_digest
 
 BATCH = 16
-SCENES, PATHS = 24_000, 6000
+SCENES, PATHS = 24_000, 3000
 """Scenes whose captions and latents are used, and teacher's paths."""
 SPLIT_AVERAGE = 0.99
 """Decay of the branches' moving average (arXiv 2509.21318)."""

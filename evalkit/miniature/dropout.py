@@ -61,7 +61,8 @@ class TwoVoices(Teacher):
         clip, t5 = ids[:, :SD3_TOKENS], ids[:, SD3_TOKENS:]
         heard = (t5 != _DROPPED).unsqueeze(2)
         third = self.third(t5.clamp(min=0))[0] * heard
-        return sd3.velocity(self.transformer, latents, time, *self.texts(clip), third=third)
+        sequence, pooled = self.texts(clip)
+        return sd3.velocity(self.transformer, latents, time, sequence, pooled, third)
 
 
 def train(
