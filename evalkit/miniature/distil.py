@@ -39,6 +39,8 @@ from evalkit.weights import content_digest
 BATCH = 16
 SCENES, PATHS = 24_000, 3000
 """Scenes whose captions and latents are used, and teacher's paths."""
+CHECKS = 3
+"""Batches whose loss is the curve's validation."""
 SPLIT_AVERAGE = 0.99
 """Decay of the branches' moving average (arXiv 2509.21318)."""
 SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
@@ -462,7 +464,7 @@ class _Course:
 
         def validate() -> Mapping[str, float]:
             check.manual_seed(99)
-            return {"validation": sum(float(lesson.loss(check)) for _ in range(8)) / 8}
+            return {"validation": sum(float(lesson.loss(check)) for _ in range(CHECKS)) / CHECKS}
 
         return fit(model, lesson.loss, validate, plan)
 
