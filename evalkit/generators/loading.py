@@ -51,6 +51,9 @@ def _pipeline_class(spec: ModelSpec, recipe: Recipe, folder: Path) -> Any:
     if "prompt" not in inspect.signature(cls.__call__).parameters:
         raise SpecError(f"{name} does not draw from a text. Name a text-to-image pipeline.")
     _check_fits(cls, recipe, index, folder)
+    models = [n for n in index if (folder / n / "config.json").is_file() and n not in recipe.drop]
+    where = f"Model {spec.name!r}: option precision names an unknown"
+    check_known(where, "component", recipe.precision, models)
     return cls
 
 

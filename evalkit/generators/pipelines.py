@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from evalkit.generators.probe import Trace
+    from evalkit.generators.quantisation import Held
 
 _PACKAGES = ("diffusers", "torch", "transformers")
 
@@ -41,6 +42,8 @@ class Diffusers:
         self._pipe: Any = None
         self._found: Weights | None = None
         self._overlays: list[Weights] = []
+        self._held: dict[str, Held] = {}
+        self._bytes: dict[str, int] = {}
         self._alone = False
         self._realised: dict[str, Any] = {"timesteps": None, "sigmas": None, "evaluations": None}
 
@@ -48,12 +51,27 @@ class Diffusers:
         """Load the pipeline onto CUDA, or the CPU where there is none."""
         if self._pipe is not None:
             return
-        _need_packages(self.spec.name)
+        _need_packages(self.spec.name, self._packages)
         self._found = checkpoint.locate(self.spec, self._recipe)
         self._overlays = [adapters.locate(a) for a in self._recipe.adapters]
         files = [w.path for w in self._overlays]
         pipe = load(self.spec, self._recipe, self._found.path, files)
+        self._hold(pipe)
         self._pipe = pipe.to(_device())
+
+    def _hold(self, pipe: Any) -> None:
+        """Bring the weights to the precision that is asked for, and note what they take."""
+        from evalkit.generators.probe import weight_bytes
+        from evalkit.generators.quantisation import hold
+
+        where = f"Model {self.spec.name!r}"
+        for name, precision in self._recipe.precision.items():
+            self._held[name] = hold(where, name, getattr(pipe, name), precision)
+        self._bytes = weight_bytes(pipe)
+
+    @property
+    def _packages(self) -> tuple[str, ...]:
+        return (*_PACKAGES, "gguf") if self._recipe.precision else _PACKAGES
 
     def draw(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Picture]:
         """Draw in batches; what fails in a batch is drawn again in halves, down to one picture."""
@@ -138,7 +156,8 @@ class Diffusers:
 
         ``timesteps`` are those that the scheduler stepped through, ``sigmas`` its noise levels
         with the last one, ``evaluations`` the denoiser's per picture (guidance counts as two).
-        All three are None until a picture has been drawn.
+        All three are None until a picture has been drawn. ``weight_bytes`` are those in memory,
+        by component.
         """
         facts = {**self._realised, "dtype": self.spec.dtype or "float32"}
         if self._pipe is None or self._found is None:
@@ -151,12 +170,14 @@ class Diffusers:
             "drawn_alone": self._alone,
             "weights": _described(self._found),
             "adapters": [_described(w) for w in self._overlays],
-            "packages": {name: version(name) for name in _PACKAGES},
+            "precision": {name: held.model_dump() for name, held in self._held.items()},
+            "weight_bytes": self._bytes,
+            "packages": {name: version(name) for name in self._packages},
         }
 
 
-def _need_packages(name: str) -> None:
-    for package in _PACKAGES:
+def _need_packages(name: str, packages: Sequence[str]) -> None:
+    for package in packages:
         if find_spec(package) is None:
             raise MissingPackageError(package, "models", f"Model {name!r}")
 

@@ -14,6 +14,12 @@ import torch
 DENOISERS = ("transformer", "unet")
 
 
+def weight_bytes(pipe: Any) -> dict[str, int]:
+    """Return the bytes that each component's weights and buffers take in memory, by its name."""
+    modules = {k: m for k, m in pipe.components.items() if isinstance(m, torch.nn.Module)}
+    return {k: sum(t.nbytes for t in (*m.parameters(), *m.buffers())) for k, m in modules.items()}
+
+
 @dataclass
 class Trace:
     """What one batch did."""

@@ -13,6 +13,8 @@ from evalkit.errors import SpecError, UnknownNameError
 from evalkit.records import ModelSpec, Record
 
 DTYPES = ("bfloat16", "float16", "float32")
+PRECISIONS = {"q8_0": 8.5, "q5_1": 6.0, "q5_0": 5.5, "q4_1": 5.0, "q4_0": 4.5}
+"""GGUF's types for rows of any multiple of 32, and the bits a weight that they really take."""
 CALL_ARGUMENTS = (
     "clean_caption",
     "clip_skip",
@@ -70,6 +72,9 @@ class Recipe(Record):
     subfolder: str | None = None
     variant: str | None = None
     adapters: tuple[Adapter, ...] = ()
+    precision: dict[str, str] = Field(default_factory=dict)
+    """How the linear layers of a component are held, once adapters are in: ``{ transformer =
+    "q8_0" }``; one of PRECISIONS. The rest of it, and the arithmetic, keep the dtype."""
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -90,6 +95,7 @@ def parse(spec: ModelSpec) -> Recipe:
     check_known(f"{where}: unknown", "call argument", recipe.arguments, CALL_ARGUMENTS)
     if spec.dtype is not None:
         check_known(f"{where}: unknown", "dtype", [spec.dtype], DTYPES)
+    check_known(f"{where}: unknown", "precision", recipe.precision.values(), PRECISIONS)
     _check_schedule(where, spec.steps, recipe)
     return recipe
 
