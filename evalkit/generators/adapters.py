@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -39,7 +42,8 @@ def _fuse_lora(pipe: Any, adapter: Adapter, path: Path) -> None:
 
     refusals = (AttributeError, LookupError, OSError, RuntimeError, SafetensorError, ValueError)
     try:
-        pipe.load_lora_weights(str(path.parent), weight_name=path.name)
+        with _texts_may_be_without():
+            pipe.load_lora_weights(str(path.parent), weight_name=path.name)
         if not pipe.get_list_adapters():
             raise ValueError("none of its keys belongs to the pipeline.")
         pipe.fuse_lora(lora_scale=adapter.scale)
@@ -48,6 +52,21 @@ def _fuse_lora(pipe: Any, adapter: Adapter, path: Path) -> None:
         raise WeightsError(
             f"The LoRA {path} does not fit {type(pipe).__name__}: {error} Is it for another model?"
         ) from error
+
+
+@contextmanager
+def _texts_may_be_without() -> Iterator[None]:
+    """Let diffusers not remark that a LoRA holds nothing for the text encoders: few do."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return "No LoRA keys associated" not in record.getMessage()
+
+    logger = logging.getLogger("diffusers.loaders.lora_base")
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
 
 
 def _replace_denoiser(pipe: Any, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import sys
 
@@ -364,6 +365,20 @@ def test_a_lora_is_fused_in_at_its_scale(model, tmp_path, prompts):
     assert difference(with_scale(0.0), own) <= 1
     half, whole = with_scale(0.125), with_scale(1.0)
     assert 1 < abs(pixels(half) - pixels(own)).mean() < abs(pixels(whole) - pixels(own)).mean()
+
+
+def test_a_lora_without_text_encoders_is_not_remarked_on(model, tmp_path):
+    pytest.importorskip("peft", reason="LoRA files need peft")
+    _lora(tmp_path / "l.safetensors")
+    said = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    logging.getLogger("diffusers").addHandler(handler)
+    try:
+        load(model("sd3", adapters=[{"kind": "lora", "weights": str(tmp_path / "l.safetensors")}]))
+    finally:
+        logging.getLogger("diffusers").removeHandler(handler)
+    assert not [text for text in said if "LoRA" in text]
 
 
 @pytest.mark.parametrize("prefix", ["transformer.nothing", "unet.down", "nonsense"])
