@@ -33,7 +33,8 @@ from evalkit.miniature.adversary import Adversary
 from evalkit.miniature.data import WORK
 from evalkit.miniature.latents import scenes
 from evalkit.miniature.training import Plan, Row, fit, plot
-from evalkit.miniature.trajectories import SHARD, Guide, Trajectories, trajectories
+from evalkit.miniature.trajectories import POINTS, SHARD, Guide, Trajectories, trajectories
+from evalkit.records import digest
 from evalkit.weights import content_digest
 
 BATCH = 16
@@ -60,12 +61,6 @@ class Phase:
     """``progress``: the number of steps of the student in this phase; 0 for its own."""
     adversarial: float = 0.0
     """Weight of the adversarial loss."""
-
-    @property
-    def name(self) -> str:
-        """The phase in a file's name."""
-        extra = (f"-{self.start}" if self.start else "") + ("-gan" if self.adversarial else "")
-        return f"{self.lesson}{extra}-{self.steps}"
 
 
 @dataclass(frozen=True)
@@ -108,7 +103,7 @@ class Teaching:
         self.attention = sd3.weigh(transformer)
         self.guide = Guide(transformer.requires_grad_(False), reader)
         self.teacher, self.work, self.short = teacher, work, short
-        self.name = content_digest(teacher / "transformer")[-12:]
+        self.name = f"{content_digest(teacher)[-12:]}-{self.guide.scale:g}{'-short' * short}"
         count = 1000 if short else SCENES
         self._data = scenes(count, work=work, simple=short)
         texts = [t.decode() for t in self._data.texts.ravel()]
@@ -152,6 +147,10 @@ class Guided:
     def __init__(self, teaching: Teaching, student: SD3Transformer2DModel, steps: int) -> None:
         self.teaching, self.student = teaching, student
         self.schedule = students.times(steps)
+        if POINTS % steps:
+            raise ValueError(
+                f"paths are kept at {POINTS} stretches, which {steps} steps cannot take"
+            )
 
     def loss(self, generator: torch.Generator) -> torch.Tensor:
         """Return the squared distance of where the steps end, for a step by lot."""
@@ -240,7 +239,7 @@ class Matched(nn.Module):
         found = sd3.velocity(self.student, start, torch.full((len(ids),), now), *text)
         point = start + (then - now) * found
         with torch.no_grad():
-            end = students.walk(self.student, point, text, self.schedule[at + 1 :])
+            end = students.walk(self.student, point.detach(), text, self.schedule[at + 1 :])
         guess = start - now * found
         if self.phase.lesson == "renoised":
             # DMD2: the student's guess of the picture, with fresh noise of any strength.
@@ -331,6 +330,7 @@ def train(
     What earlier phases came to is kept in ``work``, and shared by students that begin alike.
     ``short`` rehearses each phase in a few steps.
     """
+    torch.manual_seed(seed)
     recipe = STUDENTS[name]
     phases = [replace(p, steps=max(2, p.steps // 100)) if short else p for p in recipe.phases]
     course = _Course(Teaching(teacher, work, short=short), recipe.steps, seed)
@@ -376,20 +376,25 @@ class _Course:
             path = self._path(phases[: i + 1])
             if path.with_suffix(".json").exists():
                 found = _read(path)
-            else:
-                found = self._phase(phase, path.stem, found)
-                _keep(path, found)
+                continue
+            plan = Plan(
+                path.stem, 0, self.seed, phase.steps, self.teaching.work, rate=phase.rate,
+                warm_up=20, weight_decay=0.0, average=0.99, pace={"proxy": 2.0, "adversary": 2.0},
+            )  # fmt: skip
+            found = self._phase(phase, plan, found)
+            _keep(path, found)
+            for used in plan.checkpoint.parent.glob(f"{path.stem}*"):
+                used.unlink()
         return found
 
     def _path(self, phases: Sequence[Phase]) -> Path:
-        name = "-".join([str(self.steps), *(p.name for p in phases), f"seed{self.seed}"])
-        return self.teaching.work / f"students-{self.teaching.name}" / f"{name}.safetensors"
+        """Return where what these phases come to is kept, named by all that decides it."""
+        facts = [self.teaching.name, self.steps, self.seed, BATCH, [vars(p) for p in phases]]
+        lessons = "-".join(p.lesson for p in phases)
+        name = f"{self.steps}-{lessons}-{digest(facts)[:12]}.safetensors"
+        return self.teaching.work / "students" / name
 
-    def _phase(self, phase: Phase, part: str, before: _Found) -> _Found:
-        plan = Plan(
-            part, 0, self.seed, phase.steps, self.teaching.work, rate=phase.rate, warm_up=20,
-            weight_decay=0.0, average=0.99, pace={"proxy": 2.0, "adversary": 2.0},
-        )  # fmt: skip
+    def _phase(self, phase: Phase, plan: Plan, before: _Found) -> _Found:
         if phase.lesson == "split":
             return self._split(phase, plan, before)
         student = students.student_of(self.teaching.guide.transformer)
@@ -401,8 +406,8 @@ class _Course:
         else:
             model = Matched(self.teaching, student, phase, self.schedule, proxy=before.proxy)
             curve = self._fit(model, model, plan)
-            return self._next(before, part, student, model.proxy, curve)
-        return self._next(before, part, student, None, curve)
+            return self._next(before, plan.part, student, model.proxy, curve)
+        return self._next(before, plan.part, student, None, curve)
 
     def _next(
         self,

@@ -78,7 +78,7 @@ def train(
     """Go on from the teacher's folder with T5 in its slot, and save the pipeline to ``out``."""
     torch.manual_seed(seed)
     plan = Plan(
-        "dropout",
+        f"dropout{'-short' * short}",
         minutes,
         seed,
         SHORT if short else steps,

@@ -6,6 +6,7 @@ MMDiT that predicts the velocity of a rectified flow, and the 8-channel autoenco
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -249,18 +250,21 @@ def save(
 
     Its scheduler has no shift towards noise: that is for larger pictures (arXiv 2403.03206, 5.3.2).
     """
+    networks = {
+        "transformer": model,
+        "vae": vae.load(),
+        "text_encoder": texts.encoders[0],
+        "text_encoder_2": texts.encoders[1],
+        "text_encoder_3": silent_t5() if third is None else third,
+    }
     pipe = StableDiffusion3Pipeline(
-        transformer=model,
         scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0),
-        vae=vae.load(),
-        text_encoder=texts.encoders[0],
         tokenizer=texts.tokenizer,
-        text_encoder_2=texts.encoders[1],
         tokenizer_2=texts.tokenizer,
-        text_encoder_3=silent_t5() if third is None else third,
         tokenizer_3=t5_tokenizer(),
+        **{name: copy.deepcopy(network).half() for name, network in networks.items()},
     )
-    pipe.to(torch.float16).save_pretrained(out)
+    pipe.save_pretrained(out)
     for name in ("text_encoder", "text_encoder_2", "text_encoder_3"):
         path = out / name / "config.json"
         config = json.loads(path.read_text())  # else transformers would load half precision

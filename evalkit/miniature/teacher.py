@@ -98,7 +98,7 @@ def train(
     """
     torch.manual_seed(seed)
     plan = Plan(
-        "teacher",
+        f"teacher{'-short' * short}",
         minutes,
         seed,
         SHORT if short else steps,

@@ -99,10 +99,11 @@ class Order:
     def train(self, name: str, part: Part) -> None:
         """Train one part into its folder under the root."""
         folder = self.root / part.folder
-        folder.mkdir(parents=True, exist_ok=True)
         run = import_module(f"evalkit.miniature.{part.module}").train
         if part.module == "distil":
-            run(name, self._teacher(), folder, self.seed, work=self.work, short=self.short)
+            teacher = self._teacher()
+            folder.mkdir(parents=True, exist_ok=True)
+            run(name, teacher, folder, self.seed, work=self.work, short=self.short)
             return
         steps = self.steps or (None if self.minutes else part.steps)
         options: dict[str, Any] = {"steps": steps, "work": self.work}
@@ -110,6 +111,7 @@ class Order:
             options |= {"compiled": self.compiled, "short": self.short}
         if name == "dropout":
             options |= {"teacher": self._teacher(), "short": self.short}
+        folder.mkdir(parents=True, exist_ok=True)
         run(folder, self.minutes or 0, self.seed, **options)
 
     def _teacher(self) -> Path:
@@ -124,6 +126,11 @@ def _chosen(what: str, order: Order) -> Mapping[str, Part]:
     chosen = GROUPS.get(what) or {k: p for k, p in PARTS.items() if k == what}
     if not chosen:
         raise UnknownNameError("part", what, [*PARTS, *GROUPS])
+    counted = any(p.module == "distil" for p in chosen.values())
+    if (order.minutes or order.steps) and (counted or order.short):
+        raise EvalkitError(
+            "Students and rehearsals count their own steps: leave out --minutes and --steps."
+        )
     if order.short and not set(chosen) <= set(PIPELINES):
         raise EvalkitError(f"--short rehearses pipelines only: {', '.join(PIPELINES)}.")
     if order.short and order.root == MINIATURE_ROOT:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from evalkit.miniature import sd3
 from evalkit.miniature.data import WORK, cached
+from evalkit.records import digest
 from evalkit.weights import content_digest
 
 GUIDANCE = 3.0
@@ -79,7 +80,8 @@ def trajectories(
     guide: Guide, teacher: Path, ids: torch.Tensor, *, work: Path = WORK
 ) -> Trajectories:
     """Return the teacher's path for each caption, computed once for its weights, in shards."""
-    folder = work / f"trajectories-{content_digest(teacher / 'transformer')[-12:]}-{guide.scale:g}"
+    facts = [content_digest(teacher), guide.scale, POINTS, SUBSTEPS, ids.tolist()]
+    folder = work / f"trajectories-{digest(facts)[:12]}"
     shards = range(0, len(ids), SHARD)
     points = [
         cached(folder / f"{start}-{SHARD}.npy", partial(_shard, guide, ids, start))
