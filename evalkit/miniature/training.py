@@ -7,7 +7,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -233,6 +233,17 @@ def _resume(model: nn.Module, optimiser: torch.optim.Optimizer, plan: Plan) -> _
     model.load_state_dict(content["model"])
     optimiser.load_state_dict(content["optimiser"])
     return _State(content["step"], content["seconds"], content["curve"], content.get("average", {}))
+
+
+def joined(curve: Sequence[Row]) -> list[Row]:
+    """Count the steps and seconds of stages, each of which began at 0, through to the end."""
+    done: list[Row] = []
+    base: Row = {"step": 0, "seconds": 0}
+    for row in curve:
+        if done and row["step"] <= done[-1]["step"] - base["step"]:
+            base = {k: done[-1][k] for k in base}
+        done.append(row | {k: row[k] + base[k] for k in base})
+    return done
 
 
 def keep(folder: Path, plan: Plan, config: Mapping[str, Any], curve: list[Row]) -> None:
