@@ -112,10 +112,12 @@ def train(
         warm_up=50, hold=0.3, average=0.998,
     )  # fmt: skip
     model, (data, held) = Teacher(), data_for(work, short=short)
-    curve = learn(model, plan, data, held, compiled=compiled)
-    curve += learn(model, late, data, held, noise=LATE_NOISE, compiled=compiled)
+    curves = [
+        learn(model, plan, data, held, compiled=compiled),
+        learn(model, late, data, held, noise=LATE_NOISE, compiled=compiled),
+    ]
     sd3.save(out, model.transformer, model.texts)
-    keep(out, plan, dict(sd3.TRANSFORMER), joined(curve))
+    keep(out, plan, dict(sd3.TRANSFORMER), joined(*curves))
     late.checkpoint.unlink(missing_ok=True)
 
 

@@ -235,14 +235,12 @@ def _resume(model: nn.Module, optimiser: torch.optim.Optimizer, plan: Plan) -> _
     return _State(content["step"], content["seconds"], content["curve"], content.get("average", {}))
 
 
-def joined(curve: Sequence[Row]) -> list[Row]:
+def joined(*curves: Sequence[Row]) -> list[Row]:
     """Count the steps and seconds of stages, each of which began at 0, through to the end."""
     done: list[Row] = []
-    base: Row = {"step": 0, "seconds": 0}
-    for row in curve:
-        if done and row["step"] <= done[-1]["step"] - base["step"]:
-            base = {k: done[-1][k] for k in base}
-        done.append(row | {k: row[k] + base[k] for k in base})
+    for curve in curves:
+        base = {k: done[-1][k] if done else 0 for k in ("step", "seconds")}
+        done += [row | {k: row[k] + b for k, b in base.items()} for row in curve]
     return done
 
 
