@@ -1,22 +1,24 @@
-"""The validation suite on which a student's settings are chosen; it shares no prompt by design.
+"""The validation suite on which a student's settings are chosen.
 
-Its prompts are drawn from the validation lot, never from the suite that results are reported on.
+It shares no prompt with the suite that is reported on, but for single objects, of which there are
+no others.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from statistics import fmean
 
 import torch
 from diffusers import SD3Transformer2DModel
 from PIL import Image
 
+from evalkit import prompts as suites
 from evalkit.miniature import sd3, students, vae
 from evalkit.miniature.data import lot
 from evalkit.miniature.scenes import TASKS, random_requirements, text_for
-from evalkit.records import Prompt
+from evalkit.records import Prompt, Requirements
 from evalkit.scorers.geneval import GenEval
 
 EACH = 40
@@ -25,14 +27,21 @@ EACH = 40
 
 def prompts(each: int = EACH) -> list[Prompt]:
     """Return the validation suite: ``each`` prompts of every task."""
-    wanted = [
-        random_requirements(TASKS[i % len(TASKS)], lot("validation", i, "selection"), pairs="train")
-        for i in range(each * len(TASKS))
-    ]
+    reported = {p.text for p in suites.load("miniature").prompts}
+    wanted = [_unlike(reported, TASKS[i % len(TASKS)], i) for i in range(each * len(TASKS))]
     return [
         Prompt(id=f"{i:05}", suite="selection", text=text_for(w), category=w.tag, requirements=w)
         for i, w in enumerate(wanted)
     ]
+
+
+def _unlike(reported: Set[str], task: str, index: int) -> Requirements:
+    """Draw a prompt that is not reported on; of single objects there are no others."""
+    rng = lot("validation", index, "selection")
+    while True:
+        wanted = random_requirements(task, rng, pairs="train")
+        if task == "single_object" or text_for(wanted) not in reported:
+            return wanted
 
 
 def pictures(
