@@ -108,6 +108,135 @@ def test_keep_writes_how_the_weights_came_to_be(tmp_path):
     assert not told.checkpoint.exists()
 
 
+def test_the_moving_average_is_what_is_validated_and_returned(tmp_path):
+    model, path = Line(), []
+
+    def loss(generator):
+        path.append(float(model.slope.detach()))
+        return model.loss(generator)
+
+    seen = []
+
+    def validate():
+        seen.append(float(model.slope.detach()))
+        return {}
+
+    fit(model, loss, validate, plan(tmp_path, 40, average=0.9, save_seconds=0))
+    kept = float(model.slope.detach())
+    assert kept == seen[-1]
+    assert path[0] == 0 < path[10] < path[39]
+    for value, latest in zip(seen[1:-1], path[2:], strict=True):  # what follows lags behind
+        assert 0 < value < latest
+    steady = trained(tmp_path / "b", 40)[0]
+    assert kept < steady
+
+
+def test_the_average_is_of_all_weights_so_far_weighed_to_the_latest(tmp_path):
+    """Weights that stand still after a jump: the average comes to them at its decay."""
+    model, decay, steps = Line(), 0.8, 60
+    seen = []
+    held = Plan(
+        "line", 1, steps=steps, work=tmp_path, rate=0.0, average=decay, save_seconds=0,
+        weight_decay=0.0,
+    )  # fmt: skip
+
+    def loss(generator):
+        if len(seen) == 50:
+            model.slope.data.fill_(1.0)
+        return model.loss(generator)
+
+    def validate():
+        seen.append(float(model.slope.detach()))
+        return {}
+
+    fit(model, loss, validate, held)
+    assert seen[:50] == [0.0] * 50
+    expected = [1 - decay**n for n in range(1, 11)]
+    assert seen[50:60] == pytest.approx(expected, abs=1e-5)
+
+
+def test_no_average_returns_the_weights_themselves(tmp_path):
+    model, seen = Line(), []
+    fit(
+        model,
+        model.loss,
+        lambda: seen.append(float(model.slope.detach())) or {},
+        plan(tmp_path, 12),
+    )
+    assert seen[-1] == float(model.slope.detach())
+
+
+class Two(torch.nn.Module):
+    """Two slopes that learn alike, and one that does not learn."""
+
+    def __init__(self):
+        super().__init__()
+        self.fast, self.slow, self.still = Line(), Line(), Line()
+        self.still.requires_grad_(False)
+
+    def loss(self, generator):
+        x = torch.randn(8, generator=generator)
+        return sum(((m.slope * x - 3 * x) ** 2).mean() for m in (self.fast, self.slow, self.still))
+
+    def slopes(self):
+        return tuple(float(m.slope.detach()) for m in (self.fast, self.slow, self.still))
+
+
+def paced(tmp_path, steps, loss=None, **given):
+    model = Two()
+    settings = {"weight_decay": 0.0, "clip": 1e9, "pace": {"fast": 2.0}} | given
+    fit(model, loss(model) if loss else model.loss, dict, plan(tmp_path, steps, **settings))
+    return model.slopes()
+
+
+def test_pace_scales_the_learning_rate(tmp_path):
+    fast, slow, still = paced(tmp_path, 1)  # Adam's first step is the rate itself
+    assert slow == pytest.approx(0.1 / 5, rel=1e-3)
+    assert fast == pytest.approx(2 * slow, rel=1e-3)
+    assert still == 0
+
+
+def test_what_does_not_learn_is_not_averaged_away(tmp_path):
+    model = Two()
+    model.still.slope.data.fill_(7.0)
+    fit(model, model.loss, dict, plan(tmp_path, 30, average=0.99))
+    assert model.slopes()[2] == 7
+
+
+@pytest.mark.parametrize("killed", [1, 13, 29])
+def test_a_killed_run_with_average_and_pace_ends_as_an_undisturbed_one(tmp_path, killed):
+    given = {"average": 0.95, "clip": 1.0, "save_seconds": 0}
+    whole = paced(tmp_path / "a", 30, **given)
+
+    def mortal(model):
+        calls = []
+
+        def loss(generator):
+            calls.append(1)
+            if len(calls) > killed:
+                raise KilledError
+            return model.loss(generator)
+
+        return loss
+
+    with pytest.raises(KilledError):
+        paced(tmp_path / "b", 30, mortal, **given)
+    assert paced(tmp_path / "b", 30, **given) == whole
+
+
+def test_a_run_that_was_over_gives_its_average_again(tmp_path):
+    first = paced(tmp_path, 20, average=0.9)
+    assert paced(tmp_path, 20, average=0.9) == first
+
+
+def test_keep_tells_pace_and_average(tmp_path):
+    told = plan(tmp_path, 3, pace={"fast": 2.0}, average=0.9)
+    keep(tmp_path, told, {}, [{"step": 3, "seconds": 1.0, "loss": 0.1}])
+    facts = json.loads((tmp_path / "training.json").read_text())["plan"]
+    assert facts["pace"] == {"fast": 2.0}
+    assert facts["average"] == 0.9
+
+
 def test_splits_and_purposes_share_no_lot():
     draws = {lot(s, i, p).random() for s in ("train", "test") for i in range(9) for p in "ab"}
     assert len(draws) == 36
