@@ -18,7 +18,7 @@ from evalkit.miniature.data import WORK, cached
 from evalkit.records import digest
 from evalkit.weights import content_digest
 
-GUIDANCE = 3.0
+GUIDANCE = 4.0
 POINTS = 4
 """Stretches of equal length between the times 1 and 0 whose ends are kept."""
 SUBSTEPS = 3
