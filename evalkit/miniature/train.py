@@ -39,8 +39,8 @@ STUDENTS = (
 )  # fmt: skip
 PIPELINES: Mapping[str, Part] = MappingProxyType(
     {
-        "teacher": Part("teacher", "sd3", 10_000),
-        "dropout": Part("dropout", "sd3-t5", 1000),
+        "teacher": Part("teacher", "sd3", 11_000),
+        "dropout": Part("dropout", "sd3-t5", 500),
         **{name: Part("distil", name) for name in STUDENTS},
     }
 )
