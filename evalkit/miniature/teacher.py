@@ -104,11 +104,11 @@ def train(
     name, early = f"teacher{'-short' * short}", 1 - LATE
     total = SHORT if short else steps
     plan = Plan(
-        name, minutes * early, seed, total and round(total * early), work, rate=1e-3, hold=0.5,
+        name, minutes * early, seed, total and max(1, round(total * early)), work, rate=1e-3, hold=0.5,
         average=0.999,
     )  # fmt: skip
     late = Plan(
-        f"{name}-late", minutes * LATE, seed, total and round(total * LATE), work, rate=4e-4,
+        f"{name}-late", minutes * LATE, seed, total and max(1, round(total * LATE)), work, rate=4e-4,
         warm_up=50, hold=0.3, average=0.998,
     )  # fmt: skip
     model, (data, held) = Teacher(), data_for(work, short=short)
