@@ -40,7 +40,7 @@ STUDENTS = (
 PIPELINES: Mapping[str, Part] = MappingProxyType(
     {
         "teacher": Part("teacher", "sd3", 11_000),
-        "dropout": Part("dropout", "sd3-t5", 500),
+        "dropout": Part("dropout", "sd3-t5", 300),
         **{name: Part("distil", name) for name in STUDENTS},
     }
 )
