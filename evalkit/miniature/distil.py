@@ -38,7 +38,7 @@ from evalkit.records import digest
 from evalkit.weights import content_digest
 
 BATCH = 16
-SCENES, PATHS = 24_000, 3000
+SCENES, PATHS = 24_000, 2000
 """Scenes whose captions and latents are used, and teacher's paths."""
 CHECKS = 3
 """Batches whose loss is the curve's validation."""
