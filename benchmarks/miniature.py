@@ -69,6 +69,28 @@ COMPARED: Mapping[tuple[str, str], str] = {
     ("mini-sd3-t5-without", "mini-sd3-t5"): "what leaving out T5 costs",
 }
 
+HALF = "float16"
+_BITS = "the same pipeline with its weights in {}"
+
+
+def with_precisions(specs: Sequence[ModelSpec], precisions: Sequence[str]) -> list[ModelSpec]:
+    """Return the specifications and, behind each, the same with a transformer of fewer bits."""
+    return [each for spec in specs for each in (spec, *(_packed(spec, p) for p in precisions))]
+
+
+def _packed(spec: ModelSpec, precision: str) -> ModelSpec:
+    options = spec.options | {"precision": {"transformer": precision}}
+    changed = {"name": f"{spec.name}-{precision}", "dtype": HALF}
+    return spec.model_copy(update=changed if precision == HALF else changed | {"options": options})
+
+
+def compared(names: Sequence[str], precisions: Sequence[str]) -> dict[tuple[str, str], str]:
+    """Return the pairs of names that are there to be compared, and what the comparison asks."""
+    packed = {(f"{n}-{p}", n): _BITS.format(p) for n in names for p in precisions}
+    pairs = {**COMPARED, **packed}
+    return {(a, b): asks for (a, b), asks in pairs.items() if a in names and b in names}
+
+
 # --- drawing and scoring ------------------------------------------------------------------------
 
 
@@ -175,8 +197,13 @@ def cost(spec: ModelSpec, timed: int) -> tables.Cost:
     asked = [suite[i * 7 % len(suite)] for i in range(WARM_UP + timed if timed else 1)]
     made = [generator.draw([prompt], [i])[0] for i, prompt in enumerate(asked)]
     seconds = [p.seconds for p in made[WARM_UP:] if p.seconds is not None]
-    evaluations = generator.realised()["evaluations"]
-    return tables.Cost(statistics.median(seconds) if seconds else None, evaluations, *stored(spec))
+    realised = generator.realised()
+    return tables.Cost(
+        statistics.median(seconds) if seconds else None,
+        realised["evaluations"],
+        *stored(spec),
+        held=sum(realised["weight_bytes"].values()),
+    )
 
 
 def stored(spec: ModelSpec) -> tuple[int, int]:
@@ -198,22 +225,26 @@ def differences(
     cards: Sequence[ScorerCard],
     made: Sequence[Generation],
     distances: Mapping[str, tuple[float, Floats]],
+    pairs: Mapping[tuple[str, str], str],
 ) -> Iterator[tables.Difference]:
-    """Compare the pairs of ``COMPARED`` that are there."""
+    """Compare pairs of models."""
     of_suite = run.suite.by_id()
     scores = {card.name: run.scores(card) for card in cards}
-    for (a, b), asks in COMPARED.items():
-        if a in distances and b in distances:
-            compared = {
-                c.name: summary.compare(c, of_suite, made, scores[c.name], a, b) for c in cards
-            }
-            (whole_a, left_a), (whole_b, left_b) = distances[a], distances[b]
-            distance = jackknife(whole_a - whole_b, left_a - left_b)
-            yield tables.Difference(a, b, asks, compared, distance)
+    for (a, b), asks in pairs.items():
+        found = {c.name: summary.compare(c, of_suite, made, scores[c.name], a, b) for c in cards}
+        (whole_a, left_a), (whole_b, left_b) = distances[a], distances[b]
+        distance = jackknife(whole_a - whole_b, left_a - left_b)
+        yield tables.Difference(a, b, asks, found, distance)
 
 
 def measure(
-    run: Run, specs: Sequence[ModelSpec], seeds: int, batch: int, reference: int, timed: int
+    run: Run,
+    specs: Sequence[ModelSpec],
+    seeds: int,
+    batch: int,
+    reference: int,
+    timed: int,
+    precisions: Sequence[str] = (),
 ) -> tables.Findings:
     """Sum up what was drawn and scored, and measure distances and costs."""
     names, cards, suite = [s.name for s in specs], cards_of(run), run.suite
@@ -250,7 +281,7 @@ def measure(
         ),
         cards=cards,
         results=results,
-        differences=list(differences(run, cards, made, distances)),
+        differences=list(differences(run, cards, made, distances, compared(names, precisions))),
         floors=floors(eye, suite, drawn, reference, seeds),
     )
 
@@ -283,17 +314,21 @@ def main(
     batch: Annotated[int, typer.Option(min=1, help="Pictures drawn together.")] = 16,
     reference: Annotated[int, typer.Option(min=2, help="Reference scenes a prompt.")] = 32,
     timed: Annotated[int, typer.Option(min=0, help="Pictures timed, of each model.")] = 15,
+    precision: Annotated[
+        list[str] | None, typer.Option(help="Each model also in float16, q8_0 or q5_1; repeat.")
+    ] = None,
     catalogue_file: Annotated[
         list[Path] | None, typer.Option("--catalogue", help="A catalogue of your own.")
     ] = None,
 ) -> None:
     """Draw, score and compare the miniature's pipelines."""
     entries = chosen(catalogue.entries(*(catalogue_file or [])), model or [])
-    specs = [drawing.resolved(e.spec) for e in entries]
+    precisions = precision or []
+    specs = [drawing.resolved(s) for s in with_precisions([e.spec for e in entries], precisions)]
     whole = prompts.load(SUITE)
     suite = Suite(whole.name, whole.prompts[:limit])
     done = draw_and_score(run, suite, specs, range(seeds), batch)
-    found = measure(done, specs, seeds, batch, reference, timed)
+    found = measure(done, specs, seeds, batch, reference, timed, precisions)
     out.mkdir(parents=True, exist_ok=True)
     text = tables.page(found)
     (out / "tables.md").write_text(text, encoding="utf-8")

@@ -24,6 +24,8 @@ class Cost:
     """Bytes of the pipeline's folder, without the components that are left out."""
     adapters: int
     """Bytes of the files laid over it."""
+    held: int
+    """Bytes of all weights in memory."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,9 @@ features (of unit length), times 100; less is better. Sets as small as a model's
 
 {_floors(found.floors)}
 
-Seconds: the median of {s.timed} pictures drawn alone, warm; threads: {s.threads}. MB: the files
-that are loaded, those of the teacher's folder and the student's own.
+Seconds: the median of {s.timed} pictures drawn alone, warm; threads: {s.threads}. MB on
+disk: the files that are loaded, those of the teacher's folder and the student's own; in memory:
+all weights as they are held, in float32 if no other precision is named.
 
 GenEval by task:
 
@@ -116,7 +119,7 @@ Paired differences, on the same prompts and seeds:
 def _models(found: Findings) -> str:
     head = ["model", "steps", "evaluations", *(c.name for c in found.cards)]
     rows = [_model(found.cards, r) for r in found.results]
-    return _table([*head, "Fréchet", "s an image", "MB"], rows)
+    return _table([*head, "Fréchet", "s an image", "MB on disk", "in memory"], rows)
 
 
 def _model(cards: Sequence[ScorerCard], r: Result) -> list[str]:
@@ -131,6 +134,7 @@ def _model(cards: Sequence[ScorerCard], r: Result) -> list[str]:
         _distance(r.distance),
         seconds,
         f"{r.cost.base / 1e6:.1f}{extra}",
+        f"{r.cost.held / 1e6:.1f}",
     ]
 
 
