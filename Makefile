@@ -12,7 +12,8 @@ READY := $(VENV)/.ready
 RUN := results/runs/demo
 DATABASE := results/demo.sqlite
 REPORT := results/leaderboards/demo
-MODELS := sketch-exact sketch-faulty-15 sketch-faulty-40 sketch-blurred
+# The teacher, its students by the paper's recipe and by two rivals', and drawings of known truth.
+MODELS := mini-sd3 mini-flash-4 mini-flash-2 mini-dmd2-4 mini-lightning-4 sketch-exact sketch-faulty-40
 
 export HF_HUB_OFFLINE ?= 1
 
@@ -25,10 +26,11 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(READY)
-	$(BIN)/evalkit generate --run $(RUN) --suite miniature --seeds 2 $(MODELS:%=--model %)
+	$(BIN)/evalkit generate --run $(RUN) --suite miniature --seeds 2 --batch 16 $(MODELS:%=--model %)
 	$(BIN)/evalkit score --run $(RUN) --scorer geneval=miniature --scorer image-reward=miniature --scorer clip-score=miniature
 	$(BIN)/arena load --database $(DATABASE) --study demo --run $(RUN) --seed 1
-	$(BIN)/arena simulate --database $(DATABASE) --study demo --run $(RUN) --raters 24 --votes 1200 --seed 1
+	$(BIN)/arena simulate --database $(DATABASE) --study demo --run $(RUN) --raters 24 --votes 1800 --seed 1 \
+		--by geneval-miniature --by image-reward-miniature
 	$(BIN)/arena rate --database $(DATABASE) --study demo
 	$(BIN)/arena report --database $(DATABASE) --study demo --run $(RUN) --out $(REPORT)
 	@echo
