@@ -59,7 +59,7 @@ COMPARED: Mapping[tuple[str, str], str] = {
     ("mini-sd3-1", "mini-sd3"): "at 1 step",
     ("mini-flash-4", "mini-sd3-4"): "does distilling help at 4 steps?",
     ("mini-flash-2", "mini-sd3-2"): "at 2 steps?",
-    ("mini-dmd2-1", "mini-sd3-1"): "at 1 step?",
+    ("mini-tg-1", "mini-sd3-1"): "at 1 step?",
     ("mini-shared-4", "mini-dmd2-4"): "timestep sharing against re-noised end points",
     ("mini-flash-4", "mini-shared-4"): "the split against none",
     ("mini-flash-4", "mini-dmd2-4"): "the whole recipe against DMD2's",

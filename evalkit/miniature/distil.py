@@ -86,7 +86,7 @@ STUDENTS: Mapping[str, Student] = MappingProxyType(
         "flash-4": Student(4, (GUIDE, SHARED, SPLIT)),
         "flash-4-gan": Student(4, (GUIDE, replace(SHARED, adversarial=0.05), SPLIT)),
         "flash-2": Student(2, (GUIDE, SHARED, SPLIT)),
-        "dmd2-1": Student(1, (GUIDE, MATCH)),
+        "tg-1": Student(1, (GUIDE, replace(GUIDE, rate=2e-4))),
     }
 )
 """Every student has a thousand optimiser steps of ``BATCH`` captions."""

@@ -35,7 +35,7 @@ JUDGES: Mapping[str, Part] = MappingProxyType(
     }
 )
 STUDENTS = (
-    "tg-4", "dmd2-4", "lightning-4", "shared-4", "flash-4", "flash-4-gan", "flash-2", "dmd2-1",
+    "tg-4", "dmd2-4", "lightning-4", "shared-4", "flash-4", "flash-4-gan", "flash-2", "tg-1",
 )  # fmt: skip
 PIPELINES: Mapping[str, Part] = MappingProxyType(
     {
