@@ -101,21 +101,21 @@ def train(
     learns three colours of single objects in a few minutes.
     """
     torch.manual_seed(seed)
-    name, early = f"teacher{'-short' * short}", 1 - LATE
+    name = f"teacher{'-short' * short}"
     total = SHORT if short else steps
+    rest = None if total is None else round(total * LATE)
+    first = None if total is None else total - round(total * LATE)
     plan = Plan(
-        name, minutes * early, seed, total and max(1, round(total * early)), work, rate=1e-3, hold=0.5,
-        average=0.999,
+        name, minutes * (1 - LATE), seed, first, work, rate=1e-3, hold=0.5, average=0.999
     )  # fmt: skip
     late = Plan(
-        f"{name}-late", minutes * LATE, seed, total and max(1, round(total * LATE)), work, rate=4e-4,
-        warm_up=50, hold=0.3, average=0.998,
+        f"{name}-late", minutes * LATE, seed, rest, work, rate=4e-4, warm_up=50, hold=0.3,
+        average=0.998,
     )  # fmt: skip
     model, (data, held) = Teacher(), data_for(work, short=short)
-    curves = [
-        learn(model, plan, data, held, compiled=compiled),
-        learn(model, late, data, held, noise=LATE_NOISE, compiled=compiled),
-    ]
+    curves = [learn(model, plan, data, held, compiled=compiled)]
+    if rest != 0:
+        curves.append(learn(model, late, data, held, noise=LATE_NOISE, compiled=compiled))
     sd3.save(out, model.transformer, model.texts)
     keep(out, plan, dict(sd3.TRANSFORMER), joined(*curves))
     late.checkpoint.unlink(missing_ok=True)
