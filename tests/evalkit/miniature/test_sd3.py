@@ -15,15 +15,15 @@ PROMPTS = ["a photo of a red apple", "two cups"]
 
 
 @pytest.fixture(scope="module")
-def pipe(pipeline_folder):
-    found = diffusers.StableDiffusion3Pipeline.from_pretrained(pipeline_folder)
+def pipe(small_folder):
+    found = diffusers.StableDiffusion3Pipeline.from_pretrained(small_folder)
     found.set_progress_bar_config(disable=True)
     return found
 
 
 @pytest.fixture
-def loaded(pipeline_folder):
-    model, texts = sd3.load(pipeline_folder)
+def loaded(small_folder):
+    model, texts = sd3.load(small_folder)
     return model, texts, sd3.weigh(model)
 
 
