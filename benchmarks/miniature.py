@@ -179,7 +179,7 @@ def floors(
     eye: Eye, suite: Suite, reference: Reference, first: int, seeds: int
 ) -> dict[str, list[float]]:
     """Measure how far drawn scenes of other seeds are, in as many pictures as a model has."""
-    kinds = {"Scenes of other seeds": False, "the same through the autoencoder": True}
+    kinds = {"Scenes of other seeds": False, "The same through the autoencoder": True}
     parts = [range(first + i * seeds, first + (i + 1) * seeds) for i in range(FLOOR_DRAWS)]
     return {
         name: [PER_CENT * reference.of(eye.scenes(suite, p, through_vae=vae)) for p in parts]

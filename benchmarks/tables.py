@@ -102,9 +102,8 @@ features (of unit length), times 100; less is better. Sets as small as a model's
 
 {_floors(found.floors)}
 
-Seconds: the median of {s.timed} pictures drawn alone, warm; threads: {s.threads}. MB on
-disk: the files that are loaded, those of the teacher's folder and the student's own; in memory:
-all weights as they are held, in float32 if no other precision is named.
+{_clock(s)} MB on disk: the files that are loaded, those of the teacher's folder and the student's
+own; in memory: all weights as they are held, in float32 if no other precision is named.
 
 GenEval by task:
 
@@ -114,6 +113,12 @@ Paired differences, on the same prompts and seeds:
 
 {_differences(found)}
 """
+
+
+def _clock(s: Setting) -> str:
+    if not s.timed:
+        return "Seconds were not measured."
+    return f"Seconds: the median of {s.timed} pictures drawn alone, warm; threads: {s.threads}."
 
 
 def _models(found: Findings) -> str:

@@ -49,7 +49,7 @@ assert prompts.folder().parent.samefile(evalkit.__path__[0]), prompts.folder()
 assert len(prompts.load("geneval")) == 553
 assert "sketch-exact" in catalogue.entries()
 assert "<html" in PackageLoader("evalkit").get_source(Environment(), "report.html.j2")[0]
-for name in ("detector", "clip", "image-reward"):
+for name in ("detector", "clip", "image-reward", "vae", "sd3", "flash-4"):
     weights.resolve(f"miniature/{name}")
 """
     assert str(installed) in python(code, installed, tmp_path)

@@ -116,13 +116,14 @@ def test_scenes_are_near_each_other_and_the_autoencoder_a_little_off():
 @NUMPY_GRUMBLE
 @pytest.mark.slow
 def test_from_pipelines_to_tables_and_on_after_a_kill(tmp_path, pipeline, monkeypatch, capsys):
+    monkeypatch.setattr(miniature, "COMPARED", {("tiny-1", "tiny"): "what is asked"})
     path = tmp_path / "c.toml"
-    text = ENTRY.format(name="mini-sd3", weights=pipeline, steps=2, guidance=3)
-    path.write_text(text + ENTRY.format(name="mini-sd3-1", weights=pipeline, steps=1, guidance=3))
+    text = ENTRY.format(name="tiny", weights=pipeline, steps=2, guidance=3)
+    path.write_text(text + ENTRY.format(name="tiny-1", weights=pipeline, steps=1, guidance=3))
     asked = {
         "run": tmp_path / "runs" / "r",
         "out": tmp_path / "out",
-        "model": ["mini-sd3", "mini-sd3-1"],
+        "model": ["tiny", "tiny-1"],
         "seeds": 2,
         "limit": 4,
         "reference": 2,
@@ -136,9 +137,10 @@ def test_from_pipelines_to_tables_and_on_after_a_kill(tmp_path, pipeline, monkey
     assert "no line is about a published\nmodel of that name" in page
     for block in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
         assert len({line.count("|") for line in block.splitlines()}) == 1
-    assert "mini-sd3-1 less mini-sd3" in page
+    assert "tiny-1 less tiny" in page
+    assert "what is asked" in page
     figures = json.loads((tmp_path / "out" / "figures.json").read_text())
-    assert [m["model"] for m in figures["models"]] == ["mini-sd3", "mini-sd3-1"]
+    assert [m["model"] for m in figures["models"]] == ["tiny", "tiny-1"]
     assert [m["cost"]["evaluations"] for m in figures["models"]] == [4, 2]
     assert all(m["cost"]["seconds"] > 0 for m in figures["models"])
     assert figures["differences"][0]["scores"]["geneval-miniature"]["difference"]["total"] == 8
@@ -147,9 +149,11 @@ def test_from_pipelines_to_tables_and_on_after_a_kill(tmp_path, pipeline, monkey
     before = Run.open(asked["run"]).generations()
     assert len(before) == 16
     monkeypatch.delattr("evalkit.generate._draw")  # nothing is left to draw
+    assert "Seconds: the median of 2 pictures" in page
     miniature.main(batch=1, **{**asked, "timed": 0})
     assert Run.open(asked["run"]).generations() == before
     assert (
         json.loads((tmp_path / "out" / "figures.json").read_text())["models"][0]["cost"]["seconds"]
         is None
     )
+    assert "not measured" in (tmp_path / "out" / "tables.md").read_text(encoding="utf-8")

@@ -131,6 +131,24 @@ def elder_at_once(x, time):
     return wide(time)
 
 
+@torch.no_grad()
+def test_progress_starts_from_noisy_scenes():
+    seen = []
+
+    def elder(x, time, ids):
+        seen.append((x, time))
+        return x
+
+    told = teaching()
+    told.scene = lambda generator: (torch.full((N, *SHAPE), 10.0), torch.zeros(N, 20).long())
+    for seed in range(3):
+        Progress(told, Field(lambda x, t: x), 4, elder).loss(lot(seed))
+    for x, time in seen[::2]:
+        found = x.mean(dim=(1, 2, 3)), x.std(dim=(1, 2, 3))
+        torch.testing.assert_close(found[0], 10 * (1 - time), rtol=0, atol=0.15)
+        torch.testing.assert_close(found[1], time, rtol=0.1, atol=0)
+
+
 def test_the_elder_does_not_learn():
     elder, student = Field(lambda x, t: 0.7 * x), Field(lambda x, t: 0.2 * x)
     lesson = Progress(teaching(), student, 4, lambda x, t, ids: elder(x, timestep=t)[0])
@@ -254,6 +272,17 @@ def test_the_proxy_learns_where_it_will_be_asked(lesson):
         assert len(set(asked)) > 100
 
 
+@pytest.mark.parametrize(("lesson", "steps", "at"), LESSONS)
+def test_a_proxy_that_knows_the_students_one_picture_has_nothing_to_learn(lesson, steps, at):
+    picture = torch.randn(1, *SHAPE, generator=lot(9))
+
+    def towards_it(x, time):
+        return (x - picture) / time.view(-1, 1, 1, 1)
+
+    model = matched(Guide(towards_it), Field(towards_it), lesson, steps, [at])
+    assert model.loss(lot()).item() == pytest.approx(0, abs=1e-8)
+
+
 def test_a_branch_learns_its_own_steps_alone():
     walked = []
 
@@ -266,6 +295,20 @@ def test_a_branch_learns_its_own_steps_alone():
         model.loss(lot(seed))
     assert {t for t, learns in walked if learns} == {0.5, 0.25}
     assert {t for t, _ in walked} == {1.0, 0.75, 0.5, 0.25}
+
+
+@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("lesson", ["shared", "renoised"])
+def test_every_walk_takes_all_steps_in_turn_and_learns_one(lesson, at):
+    walked = []
+
+    def noted(x, time):
+        walked.append((float(time[0]), torch.is_grad_enabled()))
+        return 0.4 * x
+
+    matched(Guide(lambda x, t: 0.7 * x), Field(noted), lesson, 4, [at]).loss(lot())
+    assert [t for t, _ in walked] == [1.0, 0.75, 0.5, 0.25]
+    assert [t for t, learns in walked if learns] == [1 - at / 4]
 
 
 def test_the_adversary_is_an_option_that_moves_the_student():
