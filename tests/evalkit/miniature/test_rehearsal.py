@@ -7,12 +7,12 @@ import json
 import pytest
 
 pytest.importorskip("diffusers")
-import torch  # noqa: E402
+import torch
 
-from evalkit.miniature import distil, sd3, students, teacher, vae  # noqa: E402
-from evalkit.miniature.scenes import CLASSES  # noqa: E402
-from evalkit.miniature.trajectories import Guide  # noqa: E402
-from evalkit.prompts import article  # noqa: E402
+from evalkit.miniature import distil, sd3, students, teacher, vae
+from evalkit.miniature.scenes import CLASSES
+from evalkit.miniature.trajectories import Guide
+from evalkit.prompts import article
 
 SOME = CLASSES[::3]
 
