@@ -265,7 +265,9 @@ def save(
         **{name: copy.deepcopy(network).half() for name, network in networks.items()},
     )
     pipe.save_pretrained(out)
-    for name in ("text_encoder", "text_encoder_2", "text_encoder_3"):
-        path = out / name / "config.json"
-        config = json.loads(path.read_text())  # else transformers would load half precision
-        path.write_text(json.dumps(config | {"dtype": "float32"}, indent=2) + "\n")
+    for path in out.glob("*/config.json"):
+        config = json.loads(path.read_text())
+        config.pop("_name_or_path", None)  # a path of the machine it was trained on
+        if path.parent.name.startswith("text_encoder"):
+            config["dtype"] = "float32"  # else transformers would load half precision
+        path.write_text(json.dumps(config, indent=2) + "\n")
