@@ -65,6 +65,10 @@ class VoteRow(NamedTuple):
     criterion: str
     seconds: float | None
     simulated: bool
+    category: str = ""
+    left_generation: str | None = None
+    """The pictures' generations, by which their scores are found; None where votes came alone."""
+    right_generation: str | None = None
 
 
 def now() -> str:
@@ -271,6 +275,7 @@ class Facts:
         query = (
             sa.select(left.c.model, right.c.model, vote.c.outcome, rater.c.label)
             .add_columns(left.c.prompt_id, study.c.criterion, vote.c.seconds, vote.c.simulated)
+            .add_columns(left.c.category, left.c.generation_id, right.c.generation_id)
             .select_from(vote)
             .join(battle, battle.c.id == vote.c.battle_id)
             .join(study, study.c.id == battle.c.study_id)

@@ -223,23 +223,27 @@ def _imported_battles(
         ordinal = ordinals.get(rater, 0) if rater is not None else 0
         if rater is not None:
             ordinals[rater] = ordinal + 1
-        prompt = _text(row, "prompt")
-        left, right = entries[row["left"], prompt], entries[row["right"], prompt]
+        left, right = entries[_place(row, "left")], entries[_place(row, "right")]
         battle = {"left_id": left, "right_id": right, "rater_id": rater, "ordinal": ordinal}
         yield battle | {"opened_at": at, "draw_probability": None, "token": None, "redo_of": None}
 
 
 def _imported_entries(
     facts: Facts, key: int, rows: list[dict[Any, Any]]
-) -> dict[tuple[str, str], int]:
-    """Return the ids of (model, prompt) without pictures, made where they are new."""
-    known = {(e.model, e.prompt_id): e.id for e in facts.entries(key) if e.image is None}
-    needed = {(r[side], _text(r, "prompt")): None for r in rows for side in ("left", "right")}
-    new = [pair for pair in needed if pair not in known]
-    blank = {"generation_id": None, "fingerprint": None, "prompt": "", "category": ""}
-    blank |= {"seed": None, "image": None}
-    ids = facts.add_entries(key, [blank | {"model": m, "prompt_id": p} for m, p in new])
+) -> dict[tuple[str, str, str], int]:
+    """Return the ids of entries without pictures, made where they are new."""
+    entries = (e for e in facts.entries(key) if e.image is None)
+    known = {(e.model, e.prompt_id, e.category): e.id for e in entries}
+    needed = {_place(row, side): None for row in rows for side in ("left", "right")}
+    new = [place for place in needed if place not in known]
+    blank = {"generation_id": None, "fingerprint": None, "prompt": "", "seed": None, "image": None}
+    named = [dict(zip(("model", "prompt_id", "category"), place, strict=True)) for place in new]
+    ids = facts.add_entries(key, [blank | names for names in named])
     return known | dict(zip(new, ids, strict=True))
+
+
+def _place(row: Mapping[Any, Any], side: str) -> tuple[str, str, str]:
+    return row[side], _text(row, "prompt"), _text(row, "category")
 
 
 def _imported_raters(facts: Facts, rows: list[dict[Any, Any]]) -> dict[str, int]:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from arena.store import VoteRow
 
 REQUIRED = ("left", "right", "winner")
-OPTIONAL = ("rater", "prompt", "criterion", "side_swapped", "seconds", "simulated")
+OPTIONAL = (
+    *("rater", "prompt", "criterion", "side_swapped", "seconds", "simulated", "category"),
+    *("left_generation", "right_generation"),
+)
 WINNERS = tuple(o.value for o in Outcome)
 
 _TRUTH = {"": False, "false": False, "no": False, "0": False, "true": True, "yes": True, "1": True}
@@ -27,9 +30,9 @@ _TRUTH = {"": False, "false": False, "no": False, "0": False, "true": True, "yes
 def read_csv(path: Path) -> pd.DataFrame:
     """Read a votes.csv and check every line; raise VotesError naming the line and the value.
 
-    Returns the columns ``left, right, winner`` and those of ``rater, prompt, criterion, seconds,
-    simulated`` that the file has; blank cells of these are missing values. ``left`` is always what
-    was shown on the left: rows marked ``side_swapped`` are turned round, and the column is gone.
+    Returns the columns ``left, right, winner`` and those of ``OPTIONAL`` that the file has; blank
+    cells of these are missing values. ``left`` is always what was shown on the left: rows marked
+    ``side_swapped`` are turned round, and that column is gone.
     """
     import pandas as pd
 
@@ -55,9 +58,9 @@ def table(votes: Sequence[VoteRow]) -> pd.DataFrame:
     """Put the votes of a study into the shape of votes.csv."""
     import pandas as pd
 
-    names = ("left", "right", "winner", "rater", "prompt", "criterion", "seconds", "simulated")
-    frame = pd.DataFrame(votes, columns=list(names))
-    return frame.astype({name: _TYPES[name] for name in names})
+    names = [name for name in (*REQUIRED, *OPTIONAL) if name != "side_swapped"]
+    frame = pd.DataFrame(votes, columns=names).astype({name: _TYPES[name] for name in names})
+    return frame.assign(category=frame["category"].replace("", None))
 
 
 def only_criterion(votes: pd.DataFrame) -> str | None:
@@ -91,7 +94,7 @@ def to_csv(votes: Sequence[VoteRow]) -> str:
         seconds = "" if v.seconds is None else f"{v.seconds:.3f}"
         simulated = str(v.simulated).lower()
         row = (v.left, v.right, v.winner, v.rater, v.prompt, v.criterion, "false", seconds)
-        writer.writerow((*row, simulated))
+        writer.writerow((*row, simulated, v.category, v.left_generation, v.right_generation))
     return stream.getvalue()
 
 
@@ -204,6 +207,9 @@ _CHECKS: dict[str, Callable[[str], Any]] = {
     "side_swapped": _flag,
     "seconds": _seconds,
     "simulated": _flag,
+    "category": _optional,
+    "left_generation": _optional,
+    "right_generation": _optional,
 }
 _TYPES: dict[str, str] = dict.fromkeys(_CHECKS, "str") | {
     "side_swapped": "bool",
@@ -217,9 +223,9 @@ def _as_shown(votes: pd.DataFrame) -> pd.DataFrame:
         return votes
     swapped = votes.pop("side_swapped")
     mirrored = votes["winner"].map({o.value: o.mirrored.value for o in Outcome})
-    left, right = votes["left"], votes["right"]
-    return votes.assign(
-        left=left.mask(swapped, right),
-        right=right.mask(swapped, left),
-        winner=votes["winner"].mask(swapped, mirrored),
-    )
+    turned = {"winner": votes["winner"].mask(swapped, mirrored)}
+    for one, other in (("left", "right"), ("left_generation", "right_generation")):
+        if one in votes and other in votes:
+            turned[one] = votes[one].mask(swapped, votes[other])
+            turned[other] = votes[other].mask(swapped, votes[one])
+    return votes.assign(**turned)

@@ -161,7 +161,7 @@ def test_votes_out_and_in_again(arena: Terminal, file: Path) -> None:
     assert arena("votes", "import", *database, "--file", file) == "mine: 18 votes imported.\n"
     assert "already has these votes" in arena.fails("votes", "import", *database, "--file", file)
     printed = arena("votes", "export", *database)
-    assert printed.splitlines()[1] == "a,b,left,x,,overall,false,,false"
+    assert printed.splitlines()[1] == "a,b,left,x,,overall,false,,false,,,"
     assert arena("votes", "export", *database, "--file", "out.csv") == ""
     assert Path("out.csv").read_text() == printed
     done = arena.json("votes", "import", *database, "--file", "out.csv", "--study", "again")

@@ -172,7 +172,7 @@ def test_what_is_written_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, cells: list[tuple[object, ...]]
 ) -> None:
     given_rows = [
-        VoteRow(left, right, winner, rater, "p", "overall", seconds, simulated)  # type: ignore[arg-type]
+        VoteRow(left, right, winner, rater, "p", "overall", seconds, simulated, "c", "l", None)  # type: ignore[arg-type]
         for left, right, winner, rater, seconds, simulated in cells
     ]
     file = write(tmp_path_factory.mktemp("votes"), votes.to_csv(given_rows))
@@ -186,6 +186,19 @@ def test_what_is_written_is_read_back(
     )
     assert read["simulated"].tolist() == made["simulated"].tolist()
     assert read.dtypes.sort_index().equals(made.dtypes.sort_index())
+
+
+def test_a_swapped_row_is_turned_round_with_its_pictures(tmp_path: Path) -> None:
+    text = (
+        "left,right,winner,side_swapped,category,left_generation,right_generation\n"
+        "a,b,left,true,food,ga,gb\n"
+        "a,b,left,false,,ga,gb\n"
+    )
+    frame = votes.read_csv(write(tmp_path, text))
+    assert rows(frame) == [("b", "a", "right"), ("a", "b", "left")]
+    assert frame["left_generation"].tolist() == ["gb", "ga"]
+    assert frame["right_generation"].tolist() == ["ga", "gb"]
+    assert frame["category"].isna().tolist() == [False, True]
 
 
 def test_criteria_are_not_mixed_by_accident(tmp_path: Path) -> None:
