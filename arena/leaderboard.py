@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arena import simulation, studies, votes
-from evalkit import pages, report
+from evalkit import board, pages, report
 from evalkit.errors import StudyError
 from evalkit.runs import Run
 
@@ -21,7 +21,7 @@ def write(store: Store, study: str, run: Path, out: Path) -> dict[str, Path]:
     return pages.write(report.build(Run.open(run), human(store, study)), out)
 
 
-def human(store: Store, study: str) -> report.Human:
+def human(store: Store, study: str) -> board.Human:
     """Rate a study's standing votes and put them in the report's words."""
     from arena.ratings import fit
 
@@ -34,7 +34,7 @@ def human(store: Store, study: str) -> report.Human:
         key, asked = facts.study(study)
         rehearsals = facts.events(key, simulation.EVENT)
     ratings = fit(votes.table(standing))
-    return report.Human(
+    return board.Human(
         study=study,
         question=asked.question,
         method=f"{ratings.diagnostics['method']}; {_intervals(ratings)}",
@@ -53,18 +53,18 @@ def _intervals(ratings: Ratings) -> str:
     return f"intervals from the {intervals['method']}" if intervals else "no intervals"
 
 
-def _cell(row: dict[str, Any]) -> report.HumanCell:
+def _cell(row: dict[str, Any]) -> board.HumanCell:
     names = ("rating", "low", "high", "rank_low", "rank_high", "battles", "status")
-    return report.HumanCell(**{name: row[name] for name in names})
+    return board.HumanCell(**{name: row[name] for name in names})
 
 
-def _win_rates(ratings: Ratings) -> report.WinRates:
+def _win_rates(ratings: Ratings) -> board.WinRates:
     """Put the observed preferences into the report's shape, in the ratings' order."""
     observed, tally = ratings.observed(), ratings.tally
     order = [tally.models.index(name) for name in observed.index]
     wins = tally.wins()
     battles = (wins + wins.T + tally.draws())[order][:, order]
-    return report.WinRates(
+    return board.WinRates(
         models=tuple(observed.index),
         rate=tuple(
             tuple(None if math.isnan(value) else value for value in row)

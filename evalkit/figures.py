@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 if TYPE_CHECKING:
-    from evalkit.report import Leaderboard, WinRates
+    from evalkit.board import Leaderboard, WinRates
 
 _INK = "#010203"
 """Stands for the page's text colour until the figure is embedded."""

@@ -7,9 +7,9 @@ import io
 from pathlib import Path
 from typing import Any
 
+from evalkit.board import Cell, HumanCell, Leaderboard
 from evalkit.errors import EvalkitError
 from evalkit.records import ScorerCard
-from evalkit.report import Cell, HumanCell, Leaderboard
 
 
 def write(board: Leaderboard, folder: Path) -> dict[str, Path]:

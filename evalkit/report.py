@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from pydantic import Field
-
-from evalkit import summary
-from evalkit.errors import EvalkitError, ImageError
+from evalkit import gallery, summary
+from evalkit.board import Cell, Human, Leaderboard, Row
+from evalkit.errors import EvalkitError
 from evalkit.prompts import TASKS
-from evalkit.records import Generation, Manifest, ModelSpec, Prompt, Record, Score, ScorerCard
+from evalkit.records import Generation, ModelSpec, Score, ScorerCard
 from evalkit.runs import Run
 
-SCHEMA_VERSION = 1
-SHEET_PROMPTS = 12
-THUMBNAIL = 144
-"""Side of a contact sheet's pictures in pixels; shown at 2/3 of it for sharp screens."""
 MINIATURE_NOTE = (
     "Scores marked “miniature” come from small judges trained on this package's own drawn world. "
     "They show that the instrument works; they are not comparable with published figures."
@@ -34,106 +27,6 @@ SKETCH_NOTE = (
     "Models named “sketch” are procedural drawings with faults put in at known rates, not neural "
     "generators: their true order is known, so that the scores and ratings can be checked."
 )
-
-
-class Cell(Record):
-    """A figure with its interval and its coverage."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    scored: int
-    total: int
-    reasons: dict[str, int] = Field(default_factory=dict)
-
-
-class HumanCell(Record):
-    """A rating from votes, or the reason why there is none."""
-
-    rating: float | None
-    low: float | None = None
-    high: float | None = None
-    rank_low: int | None = None
-    rank_high: int | None = None
-    battles: int
-    status: str
-
-
-class Row(Record):
-    """One model."""
-
-    model: str
-    generator: str
-    steps: int | None
-    guidance: float | None
-    size: str | None
-    metrics: dict[str, Cell]
-    categories: dict[str, dict[str, Cell]]
-    """Metric to category to figure."""
-    human: HumanCell | None = None
-    seconds: float | None = None
-    """Median over pictures."""
-    peak_memory_mb: float | None = None
-    """Largest over pictures."""
-    pictures: int
-    failures: int
-
-
-class WinRates(Record):
-    """How often the row's model was preferred to the column's, ties counted as half."""
-
-    models: tuple[str, ...]
-    rate: tuple[tuple[float | None, ...], ...]
-    battles: tuple[tuple[int, ...], ...]
-
-
-class Human(Record):
-    """What a study's votes say; made by the arena."""
-
-    study: str
-    question: str
-    method: str
-    ratings: dict[str, HumanCell]
-    win_rates: WinRates
-    votes: int
-    simulated_votes: int
-    simulated_by: tuple[str, ...] = ()
-    """Scores that simulated raters followed, where they did not know the truth."""
-    raters: int
-    notes: tuple[str, ...] = ()
-    unit: str = "Elo"
-
-
-class SheetPicture(Record):
-    """One picture of the contact sheet, embedded."""
-
-    model: str
-    data: str | None
-    """A data URL, or None with a note."""
-    note: str
-
-
-class SheetRow(Record):
-    """One prompt of the contact sheet: a picture from every model, all of one seed."""
-
-    prompt: str
-    category: str
-    seed: int
-    pictures: tuple[SheetPicture, ...]
-
-
-class Leaderboard(Record):
-    """All that the page shows. Derived: made anew from the run and the votes whenever needed."""
-
-    schema_version: int = SCHEMA_VERSION
-    title: str
-    made_at: str
-    banners: tuple[str, ...]
-    metrics: tuple[ScorerCard, ...]
-    rows: tuple[Row, ...]
-    human: Human | None
-    sheet: tuple[SheetRow, ...]
-    manifest: Manifest
 
 
 def build(run: Run, human: Human | None = None, *, title: str | None = None) -> Leaderboard:
@@ -153,7 +46,7 @@ def build(run: Run, human: Human | None = None, *, title: str | None = None) -> 
         metrics=tuple(cards),
         rows=tuple(rows),
         human=human,
-        sheet=tuple(_sheet(run, [r.model for r in rows], generations, cards, scores)),
+        sheet=tuple(gallery.sheet(run, [r.model for r in rows], generations, cards, scores)),
         manifest=run.manifest,
     )
 
@@ -267,68 +160,3 @@ def _rank_key(row: Row, cards: Sequence[ScorerCard]) -> tuple[float, ...]:
         float(value is None),
         -sign * (value or 0.0),
     )
-
-
-def _sheet(
-    run: Run,
-    models: Sequence[str],
-    generations: Sequence[Generation],
-    cards: Sequence[ScorerCard],
-    scores: dict[str, list[Score]],
-) -> Iterable[SheetRow]:
-    seed = min(g.seed for g in generations)
-    made = {(g.model, g.prompt_id): g for g in generations if g.seed == seed}
-    notes = _notes(cards, scores)
-    drawn = {prompt for _, prompt in made}
-    for prompt in _spread([p for p in run.suite.prompts if p.id in drawn]):
-        pictures = [_sheet_picture(run, m, made.get((m, prompt.id)), notes) for m in models]
-        yield SheetRow(
-            prompt=prompt.text, category=prompt.category, seed=seed, pictures=tuple(pictures)
-        )
-
-
-def _spread(prompts: Sequence[Prompt]) -> list[Prompt]:
-    """Pick prompts from every category in turn, the first ones of each."""
-    queues: dict[str, list[Prompt]] = defaultdict(list)
-    for prompt in prompts:
-        queues[prompt.category].append(prompt)
-    share = -(-SHEET_PROMPTS // max(1, len(queues)))
-    picked = {p.id for queue in queues.values() for p in queue[:share]}
-    return [p for p in prompts if p.id in picked][:SHEET_PROMPTS]
-
-
-def _notes(cards: Sequence[ScorerCard], scores: dict[str, list[Score]]) -> dict[str, str]:
-    notes: dict[str, list[str]] = defaultdict(list)
-    for card in cards:
-        for score in scores[card.name]:
-            notes[score.generation_id].append(_note(card, score))
-    return {k: " · ".join(v) for k, v in notes.items()}
-
-
-def _note(card: ScorerCard, score: Score) -> str:
-    if score.value is None:
-        return f"{card.title}: –"
-    if card.headline == "mean of category means":
-        return "✓" if score.value else f"✗ {score.detail.get('reason', '')}".strip()
-    return f"{card.title} {score.value:.2f}"
-
-
-def _sheet_picture(
-    run: Run, model: str, made: Generation | None, notes: dict[str, str]
-) -> SheetPicture:
-    if made is None or made.image is None:
-        return SheetPicture(model=model, data=None, note=(made and made.error) or "not drawn")
-    try:
-        return SheetPicture(
-            model=model, data=_thumbnail(run, made.image), note=notes.get(made.id, "")
-        )
-    except ImageError as error:
-        return SheetPicture(model=model, data=None, note=str(error))
-
-
-def _thumbnail(run: Run, digest: str) -> str:
-    image = run.images.open(digest)
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    stream = io.BytesIO()
-    image.save(stream, format="WEBP", quality=82)
-    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()

@@ -10,10 +10,10 @@ import re
 import pytest
 
 from evalkit import pages, report
+from evalkit.board import Human, HumanCell, WinRates
 from evalkit.engine import Local
 from evalkit.errors import EvalkitError
 from evalkit.generate import generate, open_or_create
-from evalkit.report import Human, HumanCell, WinRates
 from evalkit.runs import Run
 from evalkit.score import score
 from tests.fakes import Redness
