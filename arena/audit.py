@@ -43,6 +43,8 @@ class Audit:
     agreed: int
     """Of these couples, those with the same answer."""
     median_seconds: float | None
+    miscounts: int
+    """Counts kept beside the votes that are not theirs: 0, or the live board is wrong."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -68,6 +70,7 @@ class Audit:
             f"Raters: {self.raters}" + _spread(self.votes_per_rater),
             f"Agreement: {self.agreed} of {self.repeated} couples of votes on the same pictures",
             "Time: unknown" if seconds is None else f"Time: {seconds:.1f} s a vote (median)",
+            "Kept counts: " + _kept(self.miscounts),
         ]
 
 
@@ -77,6 +80,7 @@ def audit(store: Store, study: str) -> Audit:
         key, _ = facts.study(study)
         ballots = list(facts.ballots(key))
         battles, skipped, undone, unanswered = facts.fates(key)
+        miscounts = len(facts.miscounts(key))
     answers = Counter(b.outcome for b in ballots)
     per_rater = Counter(b.rater for b in ballots if b.rater is not None)
     per_pair = Counter(tuple(sorted((b.left, b.right))) for b in ballots)
@@ -104,6 +108,7 @@ def audit(store: Store, study: str) -> Audit:
         repeated=repeated,
         agreed=agreed,
         median_seconds=median(times) if times else None,
+        miscounts=miscounts,
     )
 
 
@@ -133,6 +138,12 @@ def _most_one_sided(ballots: Sequence[Ballot]) -> tuple[str, int, int] | None:
 
 def _one_sided(found: tuple[str, int, int] | None) -> str:
     return "none" if found is None else f"{found[0]}, {found[1]} left and {found[2]} right"
+
+
+def _kept(miscounts: int) -> str:
+    if not miscounts:
+        return "those of the votes"
+    return f"{miscounts} are not those of the votes; make them anew: arena recount --mend"
 
 
 def _range(counts: Sequence[int]) -> tuple[int, float, int] | None:

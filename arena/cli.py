@@ -16,6 +16,7 @@ from evalkit.errors import EvalkitError, VotesError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from arena.ratings import Ratings
     from arena.store import Store
 
 app = typer.Typer(
@@ -207,16 +208,31 @@ def rate(
     criterion: Annotated[
         str | None, typer.Option(help="Only the votes of this criterion of a votes.csv.")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="From the counts kept in the database: at once.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Rate the models from the votes, with intervals; what the votes cannot say is not said."""
-    from arena.ratings import fit
+    if live:
+        ratings = _live(database, study, votes, model)
+    else:
+        from arena.ratings import fit
 
-    ratings = fit(_votes(database, study, votes, criterion), model=model)  # type: ignore[arg-type]
+        ratings = fit(_votes(database, study, votes, criterion), model=model)  # type: ignore[arg-type]
     if as_json:
         print(ratings.to_json())
     else:
         _show(ratings.to_dict())
+
+
+def _live(database: str | None, study: str | None, file: Path | None, model: str) -> Ratings:
+    from arena import live, studies
+
+    if database is None or file is not None:
+        raise VotesError("--live reads the counts of a database: say --database URL --study NAME.")
+    with _store(database) as store:
+        return live.board(store, studies.only_study(store, study), model)  # type: ignore[arg-type]
 
 
 def _votes(
@@ -319,6 +335,25 @@ def audit(database: Database, study: MaybeStudy = None, as_json: AsJson = False)
         print_json(found.to_dict())
     else:
         print("\n".join(found.lines()))
+
+
+@app.command()
+def recount(
+    database: Database,
+    study: MaybeStudy = None,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Make the kept counts anew from the votes.")
+    ] = False,
+) -> None:
+    """Check the counts that rate --live reads against the votes; the votes are always right."""
+    from arena import live, studies
+
+    with _store(database) as store:
+        name = studies.only_study(store, study)
+        wrong = live.recount(store, name) if mend else live.check(store, name)
+    if not mend:
+        live.refuse_miscounts(name, wrong)
+    print(f"{name}: {f'{len(wrong)} counts mended' if wrong else 'the counts are right'}.")
 
 
 @app.command()

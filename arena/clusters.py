@@ -104,8 +104,10 @@ def clusters(
 
 def group(tally: Tally, by: Sequence[Clusters]) -> Groups:
     """Count the votes of each cell by cluster, once for all that needs it."""
-    every = Clusters("vote", np.arange(tally.votes), tally.votes)
-    ways = [*by, _both(*by)] if len(by) == 2 else by or [every]
+    if not by:
+        counts = tally.counts.ravel()
+        return Groups((), (Members(csr_array((0, len(counts))), counts, float(tally.votes)),))
+    ways = [*by, _both(*by)] if len(by) == 2 else by
     return Groups(tuple(by), tuple(_members(tally, one) for one in ways))
 
 

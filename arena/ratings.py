@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from arena import comparisons, standings
-from arena.clusters import clusters
+from arena.clusters import Clusters, clusters
 from arena.estimate import CENTRE, POINTS, Estimate, Method, Model, Options, estimate, separated
 from arena.identify import RATED, Identified, identify
 from arena.likelihood import Pairs, Shape, chances
@@ -26,6 +26,10 @@ WORDS = {
     "elo": "paper-style Elo: K = 1, start 1000, a tie counts as half a win for each, mean over "
     "shuffled replays; it depends on the number of votes",
 }
+INDEPENDENT = (
+    "counts do not say who voted: the intervals take votes as independent, and are too narrow "
+    "where raters differ in taste or prompts matter"
+)
 ENDLESS_TIES = (
     "not identified: every win goes down the same order and ties never contradict it, so that "
     "strengths and tie parameter grow together without end; one win against the order would cure "
@@ -170,14 +174,34 @@ def fit(
     """
     by = (cluster,) if isinstance(cluster, str) else tuple(cluster or ())
     options = Options(model, by, method, anchor, both_bad, adjust_side, level, replicates, seed)
-    everything = count(votes)
+    return _rate(count(votes), options, votes)
+
+
+def fit_counts(
+    counts: Tally,
+    model: Model = "davidson",
+    *,
+    method: Method = "sandwich",
+    anchor: tuple[str, float] | None = None,
+    both_bad: str = "tie",
+    adjust_side: bool = False,
+    level: float = 0.95,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> Ratings:
+    """Rate as ``fit`` does where only counts are known, and with them neither rater nor prompt."""
+    options = Options(model, (), method, anchor, both_bad, adjust_side, level, replicates, seed)
+    return _rate(counts, options)
+
+
+def _rate(everything: Tally, options: Options, votes: pd.DataFrame | None = None) -> Ratings:
     counted = everything.only(range(len(everything.models)), options.outcomes)
     found = identify(counted, _anchor(counted, options))
     part = counted.only(found.group)
     if separated(part, options):
         words = tuple(ENDLESS_TIES if word == RATED else word for word in found.status)
         found, part = Identified((), words), counted.only(())
-    return _ratings(votes, everything, part, found, options)
+    return _ratings(everything, part, found, options, votes)
 
 
 def _anchor(tally: Tally, options: Options) -> int | None:
@@ -189,12 +213,19 @@ def _anchor(tally: Tally, options: Options) -> int | None:
 
 
 def _ratings(
-    votes: pd.DataFrame, everything: Tally, part: Tally, found: Identified, options: Options
+    everything: Tally,
+    part: Tally,
+    found: Identified,
+    options: Options,
+    votes: pd.DataFrame | None,
 ) -> Ratings:
-    result, warnings = None, _pooled(votes)
+    result, warnings = None, [INDEPENDENT] if votes is None else _pooled(votes)
     if found.group:
-        keep = everything.where(everything.among(found.group, options.outcomes))
-        by, notes = clusters(votes, keep, options.cluster)
+        by: list[Clusters] = []
+        notes: list[str] = []
+        if votes is not None and options.cluster:
+            keep = everything.where(everything.among(found.group, options.outcomes))
+            by, notes = clusters(votes, keep, options.cluster)
         result = estimate(part, by, options)
         warnings += [*notes, *result.warnings]
     table, cov = standings.table(everything, part, found, result, options)

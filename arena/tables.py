@@ -1,4 +1,4 @@
-"""The schema of a study's facts. A change here needs a migration beside it."""
+"""The schema of a study's facts, and of counts of them. A change needs a migration beside it."""
 
 from __future__ import annotations
 
@@ -116,4 +116,19 @@ event = Table(
     # A battle is skipped once and undone once; events of a whole study have no battle.
     UniqueConstraint("battle_id", "kind"),
     Index(None, "study_id", "kind"),
+)
+
+# An index, not a fact: triggers (in the migrations) keep it, and it can be made anew from the votes
+# that stand. Without foreign keys, so that a vote waits for no lock but that of its own count.
+tally = Table(
+    "tally",
+    METADATA,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("criterion", Text, primary_key=True),
+    Column("category", Text, primary_key=True),
+    Column("left_model", Text, primary_key=True),
+    Column("right_model", Text, primary_key=True),
+    Column("outcome", String(10), primary_key=True),
+    Column("votes", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -116,6 +116,31 @@ def count(votes: pd.DataFrame) -> Tally:
     return Tally(models, used // size, used % size, full[used], cell)
 
 
+def gather(counts: Iterable[tuple[str, str, str, int]]) -> Tally:
+    """Gather counts of (left, right, outcome, votes) that were kept elsewhere.
+
+    Raises:
+        VotesError: there are no votes, a model battles itself, or a number is no count.
+    """
+    rows = [row for row in counts if row[3]]
+    if not rows:
+        raise VotesError("There are no votes. Collect or import some first.")
+    for left, right, outcome, number in rows:
+        if left == right or number < 0 or outcome not in OUTCOMES:
+            raise VotesError(
+                f"{number} votes {outcome!r} on {left!r} against {right!r} are no count of votes. "
+                "Count them anew."
+            )
+    models = _few(sorted({name for row in rows for name in row[:2]}))
+    place = {name: number for number, name in enumerate(models)}
+    full = np.zeros((len(models) ** 2, 4), dtype=np.int64)
+    for left, right, outcome, number in rows:
+        full[place[left] * len(models) + place[right], OUTCOMES.index(outcome)] += number
+    used = np.flatnonzero(full.any(axis=1))
+    cell = np.repeat(np.arange(4 * len(used), dtype=np.int32), full[used].ravel())
+    return Tally(models, used // len(models), used % len(models), full[used], cell)
+
+
 def factorise(column: pd.Series[Any]) -> tuple[Codes, pd.Index]:
     """Return integer codes (-1 where missing) and the distinct values of a column."""
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -192,18 +217,22 @@ def _sides(left: pd.Series[Any], right: pd.Series[Any]) -> tuple[tuple[str, ...]
         blank = np.array([name is None for name in names])
         _refuse(blank[codes], column, f"{column.name} is {{value!r}}, not the name of a model")
         seen.append((codes, names, np.flatnonzero(np.bincount(codes, minlength=1))))
-    models = sorted({str(names[code]) for _, names, used in seen for code in used})
-    if len(models) > MAX_MODELS:
-        raise VotesError(
-            f"The votes name {len(models)} models, more than the {MAX_MODELS} that can be rated "
-            "together. Do the columns left and right hold models, or pictures?"
-        )
+    models = _few(sorted({str(names[code]) for _, names, used in seen for code in used}))
     place = {name: number for number, name in enumerate(models)}
     sides = [
         np.array([place.get(str(name), -1) for name in names], dtype=np.int32)[codes]
         for codes, names, _ in seen
     ]
-    return tuple(models), sides[0], sides[1]
+    return models, sides[0], sides[1]
+
+
+def _few(models: Sequence[str]) -> tuple[str, ...]:
+    if len(models) > MAX_MODELS:
+        raise VotesError(
+            f"The votes name {len(models)} models, more than the {MAX_MODELS} that can be rated "
+            "together. Do the columns left and right hold models, or pictures?"
+        )
+    return tuple(models)
 
 
 def _name(value: object) -> str | None:

@@ -2,6 +2,7 @@
 
     python tests/golden/make_arena_database.py tests/golden/arena-v1.sqlite
 
+arena-v1.sqlite has schema 0001; the next release's file is made by the same words with v2.
 Never made again after the release: the file is what later releases must open or refuse.
 """
 
