@@ -16,6 +16,7 @@ from evalkit.errors import EvalkitError, VotesError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from arena.exclusion import Exclusion
     from arena.ratings import Ratings
     from arena.store import Store
 
@@ -211,19 +212,61 @@ def rate(
     live: Annotated[
         bool, typer.Option("--live", help="From the counts kept in the database: at once.")
     ] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out raters by a rule, NAME or NAME=VALUE; repeat it."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Rate the models from the votes, with intervals; what the votes cannot say is not said."""
+    left_out = None
     if live:
+        if exclude:
+            raise VotesError("--live knows no raters, so it leaves none out: drop it or --exclude.")
         ratings = _live(database, study, votes, model)
     else:
         from arena.ratings import fit
 
-        ratings = fit(_votes(database, study, votes, criterion), model=model)  # type: ignore[arg-type]
+        frame = _votes(database, study, votes, criterion)
+        left_out = _left_out(frame, exclude or [])
+        frame = left_out.kept if left_out else frame
+        ratings = fit(frame, model=model)  # type: ignore[arg-type]
+    document = ratings.to_dict()
     if as_json:
-        print(ratings.to_json())
+        print_json(document | ({"exclusion": left_out.to_dict()} if left_out else {}))
+        return
+    _show(document)
+    if left_out:
+        print("\n".join(left_out.lines()))
+
+
+def _left_out(votes: pd.DataFrame, rules: list[str]) -> Exclusion | None:
+    """Apply the rules that were named; None where none was."""
+    if not rules:
+        return None
+    from arena import exclusion
+
+    return exclusion.exclude(votes, [exclusion.rule(text) for text in rules])
+
+
+@app.command()
+def raters(
+    database: MaybeDatabase = None,
+    study: MaybeStudy = None,
+    votes: MaybeVotes = None,
+    criterion: Annotated[
+        str | None, typer.Option(help="Only the votes of this criterion of a votes.csv.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a card of each rater: pace, sides, ties, agreement, consistency, known answers."""
+    from arena.quality import quality
+
+    found = quality(_votes(database, study, votes, criterion))
+    if as_json:
+        print_json(found.to_dict())
     else:
-        _show(ratings.to_dict())
+        print("\n".join([*found.table(), "", *found.lines()]))
 
 
 def _live(database: str | None, study: str | None, file: Path | None, model: str) -> Ratings:
@@ -327,14 +370,18 @@ def _settled(found: Any) -> str:
 def audit(database: Database, study: MaybeStudy = None, as_json: AsJson = False) -> None:
     """Count what may have gone wrong: balance, sides, raters, agreement, what was undone."""
     from arena import audit as counting
-    from arena import studies
+    from arena import studies, votes
+    from arena.quality import quality
 
     with _store(database) as store:
-        found = counting.audit(store, studies.only_study(store, study))
+        name = studies.only_study(store, study)
+        found = counting.audit(store, name)
+        standing = studies.standing_votes(store, name)
+    judged = quality(votes.table(standing)) if standing else None
     if as_json:
-        print_json(found.to_dict())
+        print_json(found.to_dict() | ({"alpha": judged.agreement.to_dict()} if judged else {}))
     else:
-        print("\n".join(found.lines()))
+        print("\n".join([*found.lines(), *(judged.lines() if judged else [])]))
 
 
 @app.command()

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 REQUIRED = ("left", "right", "winner")
 OPTIONAL = (
     *("rater", "prompt", "criterion", "side_swapped", "seconds", "simulated", "category"),
-    *("left_generation", "right_generation"),
+    *("left_generation", "right_generation", "gold"),
 )
+READ_ONLY = ("side_swapped", "gold")
+"""Columns that a file may have and no study of ours writes."""
 WINNERS = tuple(o.value for o in Outcome)
 
 _TRUTH = {"": False, "false": False, "no": False, "0": False, "true": True, "yes": True, "1": True}
@@ -58,7 +60,7 @@ def table(votes: Sequence[VoteRow]) -> pd.DataFrame:
     """Put the votes of a study into the shape of votes.csv."""
     import pandas as pd
 
-    names = [name for name in (*REQUIRED, *OPTIONAL) if name != "side_swapped"]
+    names = [name for name in (*REQUIRED, *OPTIONAL) if name not in READ_ONLY]
     frame = pd.DataFrame(votes, columns=names).astype({name: _TYPES[name] for name in names})
     return frame.assign(category=frame["category"].replace("", None))
 
@@ -89,7 +91,7 @@ def to_csv(votes: Sequence[VoteRow]) -> str:
     """Return votes as votes.csv. Left is what was shown on the left, so side_swapped is false."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow((*REQUIRED, *OPTIONAL))
+    writer.writerow([name for name in (*REQUIRED, *OPTIONAL) if name != "gold"])
     for v in votes:
         seconds = "" if v.seconds is None else f"{v.seconds:.3f}"
         simulated = str(v.simulated).lower()
@@ -174,6 +176,12 @@ def _winner(cell: str) -> str:
     return cell
 
 
+def _gold(cell: str) -> str | None:
+    if cell.strip() and cell not in WINNERS:
+        raise ValueError(f"gold is {cell!r}. It must be a known winner, or blank.")
+    return cell if cell.strip() else None
+
+
 def _flag(cell: str) -> bool:
     try:
         return _TRUTH[cell.strip().lower()]
@@ -210,6 +218,7 @@ _CHECKS: dict[str, Callable[[str], Any]] = {
     "category": _optional,
     "left_generation": _optional,
     "right_generation": _optional,
+    "gold": _gold,
 }
 _TYPES: dict[str, str] = dict.fromkeys(_CHECKS, "str") | {
     "side_swapped": "bool",
@@ -222,8 +231,11 @@ def _as_shown(votes: pd.DataFrame) -> pd.DataFrame:
     if "side_swapped" not in votes:
         return votes
     swapped = votes.pop("side_swapped")
-    mirrored = votes["winner"].map({o.value: o.mirrored.value for o in Outcome})
+    mirror = {o.value: o.mirrored.value for o in Outcome}
+    mirrored = votes["winner"].map(mirror)
     turned = {"winner": votes["winner"].mask(swapped, mirrored)}
+    if "gold" in votes:
+        turned["gold"] = votes["gold"].mask(swapped, votes["gold"].map(mirror))
     for one, other in (("left", "right"), ("left_generation", "right_generation")):
         if one in votes and other in votes:
             turned[one] = votes[one].mask(swapped, votes[other])

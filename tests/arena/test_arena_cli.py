@@ -109,7 +109,10 @@ def test_rating_imports_no_torch_and_no_web(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    "load serve close upgrade rate plan audit report simulate votes:import votes:export".split(),
+    [
+        *"load serve close upgrade rate raters plan audit report simulate".split(),
+        *("votes:import", "votes:export"),
+    ],
 )
 def test_every_command_explains_itself(arena: Terminal, command: str) -> None:
     assert "Usage" in arena(*command.split(":"), "--help")
@@ -290,3 +293,27 @@ def test_a_report_joins_the_run_and_the_study(arena: Terminal, run: Run) -> None
     assert "alpha-model" in page
     assert "simulated" in page
     assert arena("report", *where, "--out", "out").strip() == paths["html"]
+
+
+def test_raters_are_left_out_by_the_rules_that_are_named(arena: Terminal, file: Path) -> None:
+    file.write_text(VOTES + "a,b,left,w\nb,a,left,w\n")
+    plain = arena.json("rate", "--votes", file)
+    assert "exclusion" not in plain
+    some = arena.json("rate", "--votes", file, "--exclude", "too-few=3", "--exclude", "too-fast")
+    assert some["exclusion"]["excluded"] == {"too-few": {"w": "2 votes"}, "too-fast": {}}
+    assert some["diagnostics"]["votes"] == 18
+    text = arena("rate", "--votes", file, "--exclude", "too-few=3")
+    assert "Left out by rule: 2 of 20 votes (10.0%), 1 of 4 raters." in text
+    assert "Alarm" in text
+    assert "too-few" in arena.fails("rate", "--votes", file, "--exclude", "too-quick")
+    live = arena.fails("rate", "--database", "a", "--live", "--exclude", "too-few")
+    assert "--live knows no raters" in live
+
+
+def test_each_rater_has_a_card(arena: Terminal, file: Path) -> None:
+    cards = arena.json("raters", "--votes", file)["cards"]
+    assert [(c["rater"], c["votes"]) for c in cards] == [("x", 6), ("y", 6), ("z", 6)]
+    lines = arena("raters", "--votes", file).splitlines()
+    assert lines[0].split()[:2] == ["rater", "votes"]
+    assert lines[1].split()[:2] == ["x", "6"]
+    assert "unknown, for the votes name neither pictures nor prompts" in lines[5]

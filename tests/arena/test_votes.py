@@ -213,3 +213,14 @@ def test_criteria_are_not_mixed_by_accident(tmp_path: Path) -> None:
         votes.of_criterion(frame[["left", "right", "winner"]], "beauty")
     assert votes.only_criterion(frame.iloc[:1]) == "quality"
     assert votes.only_criterion(frame.iloc[2:]) is None
+
+
+def test_known_answers_are_read_in_the_sides_that_were_shown(tmp_path: Path) -> None:
+    path = tmp_path / "v.csv"
+    path.write_text("left,right,winner,side_swapped,gold\na,b,left,true,left\na,b,tie,false,\n")
+    gold = votes.read_csv(path)["gold"]
+    assert gold[0] == "right"
+    assert gold.isna().tolist() == [False, True]
+    path.write_text("left,right,winner,gold\na,b,left,a\n")
+    with pytest.raises(VotesError, match="line 2: gold is 'a'"):
+        votes.read_csv(path)
