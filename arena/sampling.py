@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import combinations
 
-from arena.records import Entry
+from arena.gains import Answers, Match
+from arena.records import Entry, Outcome
+from arena.rules import Balanced, Rule
 
 Key = tuple[int, int]
 """A pair of pictures whatever their sides: the ids of their entries, the smaller first."""
-
-Match = tuple[str, str]
-"""A pair of models whatever their sides, in the order of their names."""
 
 FAVOUR = Fraction(2, 3)
 """Chance of the side that a model has had less often (Efron's biased coin, Biometrika 1971)."""
@@ -68,15 +67,39 @@ class Field:
             for pair in _pairs(cell):
                 self.by_match[pair.match].append(pair)
         self.by_key = {p.key: p for pairs in self.by_match.values() for p in pairs}
+        # The names of each match's pairs and prompts beside them: thousands are looked up a draw.
+        self._keys = {m: [p.key for p in pairs] for m, pairs in self.by_match.items()}
+        self._prompts = {
+            m: [p.first.prompt_id for p in pairs] for m, pairs in self.by_match.items()
+        }
 
     def __len__(self) -> int:
         return len(self.by_key)
+
+    def left(self, seen: AbstractSet[Key]) -> list[Match]:
+        """Return the pairs of models of which somebody has not seen every pair of pictures."""
+        seen_of = Counter(self.by_key[k].match for k in seen if k in self.by_key)
+        return sorted(m for m, of in self.by_match.items() if len(of) > seen_of.get(m, 0))
+
+    def least_shown(self, match: Match, history: History, seen: AbstractSet[Key]) -> list[Pair]:
+        """Return the unseen pairs of pictures shown least and, of those, with the prompt least."""
+        keys, prompts = self._keys[match], self._prompts[match]
+        new = [i for i, key in enumerate(keys) if key not in seen] if seen else range(len(keys))
+        few = _fewest(new, [history.pairs.get(keys[i], 0) for i in new])
+        few = _fewest(few, [history.prompts.get(prompts[i], 0) for i in few])
+        of = self.by_match[match]
+        return [of[i] for i in few]
 
 
 def _pairs(cell: Sequence[Entry]) -> Iterable[Pair]:
     for one, other in combinations(sorted(cell, key=lambda e: (e.model, e.id)), 2):
         if one.model != other.model:
             yield Pair(one, other)
+
+
+def _fewest(of: Sequence[int], counts: Sequence[int]) -> list[int]:
+    least = min(counts)
+    return [i for i, count in zip(of, counts, strict=True) if count == least]
 
 
 @dataclass
@@ -89,6 +112,8 @@ class History:
     prompts: Counter[str] = field(default_factory=Counter)
     lead: Counter[Match] = field(default_factory=Counter)
     """Times that a match's first model was on the left, less the times it was on the right."""
+    answers: dict[Match, Answers] = field(default_factory=dict)
+    """What was answered so far; only rules that listen need it."""
 
     def add(self, pair: Pair, *, first_is_left: bool) -> None:
         """Count one more battle."""
@@ -98,47 +123,56 @@ class History:
         self.prompts[pair.first.prompt_id] += 1
         self.lead[pair.match] += 1 if first_is_left else -1
 
+    def hear(self, match: Match, outcome: Outcome, *, first_is_left: bool, times: int = 1) -> None:
+        """Count an answer, so many times; -1 takes back one that was undone."""
+        seen = outcome if first_is_left else outcome.mirrored
+        place = {Outcome.LEFT: 0, Outcome.RIGHT: 1}.get(seen, 2)
+        counts = list(self.answers.get(match, Answers()))
+        counts[place] += times
+        self.answers[match] = Answers(*counts)
+
 
 def generator(seed: int, drawn: int) -> random.Random:
     """Return the random stream of one draw: the study's seed and the draw's place decide it."""
     return random.Random(f"{seed}/{drawn}")
 
 
-def draw(pairs: Field, history: History, seen: AbstractSet[Key], rng: random.Random) -> Draw | None:
+def draw(
+    pairs: Field,
+    history: History,
+    seen: AbstractSet[Key],
+    rng: random.Random,
+    rule: Rule | None = None,
+) -> Draw | None:
     """Draw the next battle for a rater who has seen some pairs; None when all were seen.
 
-    The models compared least come first, then their least shown pair of pictures, then the prompt
-    shown least; chance decides among equals, and a biased coin keeps the sides balanced.
+    The rule (balanced if none is given) chooses two models. Then comes their least shown pair of
+    pictures, then the prompt shown least; chance decides among equals, and a biased coin keeps the
+    sides balanced.
     """
-    matches = _least_compared(pairs, history, seen)
+    matches = pairs.left(seen)
     if not matches:
         return None
-    match = rng.choice(matches)
-    candidates = _least_shown(pairs.by_match[match], history, seen)
+    match, share = _pick(matches, history, rule or Balanced(), rng)
+    candidates = pairs.least_shown(match, history, seen)
     pair = rng.choice(candidates)
     chance = _chance_of_first_left(history.lead[match])
     first_is_left = rng.random() < chance
     side = chance if first_is_left else 1 - chance
-    probability = Fraction(1, len(matches)) * Fraction(1, len(candidates)) * side
     left, right = (pair.first, pair.second) if first_is_left else (pair.second, pair.first)
-    return Draw(left, right, float(probability))
+    return Draw(left, right, share * float(side) / len(candidates))
 
 
-def _least_compared(pairs: Field, history: History, seen: AbstractSet[Key]) -> list[Match]:
-    seen_of: Mapping[Match, int] = Counter(pairs.by_key[k].match for k in seen if k in pairs.by_key)
-    left = [m for m, of in pairs.by_match.items() if len(of) > seen_of.get(m, 0)]
-    least = min((history.matches[m] for m in left), default=0)
-    return sorted(m for m in left if history.matches[m] == least)
-
-
-def _least_shown(pairs: Sequence[Pair], history: History, seen: AbstractSet[Key]) -> list[Pair]:
-    ranks = [
-        (history.pairs[p.key], history.prompts[p.first.prompt_id], p)
-        for p in pairs
-        if p.key not in seen
-    ]
-    least = min(rank[:2] for rank in ranks)
-    return [p for *rank, p in ranks if tuple(rank) == least]
+def _pick(
+    matches: Sequence[Match], history: History, rule: Rule, rng: random.Random
+) -> tuple[Match, float]:
+    shares = rule.shares(matches, history.matches, history.answers)
+    likely = [i for i, share in enumerate(shares) if share > 0]
+    if len({shares[i] for i in likely}) == 1:  # no cumulative sums, so no rounding
+        place = rng.choice(likely)
+    else:
+        place = rng.choices(range(len(matches)), shares)[0]
+    return matches[place], shares[place]
 
 
 def _chance_of_first_left(lead: int) -> Fraction:

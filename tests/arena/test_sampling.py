@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena.records import Entry
+from arena.gains import Answers
+from arena.records import Entry, Outcome
+from arena.rules import RULES, rule
 from arena.sampling import FAVOUR, Field, History, draw, generator, key
 
 
@@ -163,6 +165,54 @@ def test_the_logged_probability_is_how_often_it_happens() -> None:
     assert sum(chance.values()) == pytest.approx(1)
     for sides, p in chance.items():
         assert seen[sides] / trials == pytest.approx(p, abs=0.03)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_chances_of_every_rule_are_those_of_the_draws(name: str) -> None:
+    field, history = Field(entries(3, 2)), History()
+    for pair, outcome in zip(field.by_key.values(), [*Outcome, Outcome.LEFT], strict=False):
+        history.add(pair, first_is_left=True)
+        history.hear(pair.match, outcome, first_is_left=True)
+    trials, chosen = 3000, rule(name, **({} if name == "balanced" else {"sharpness": 1}))
+    seen: Counter[tuple[int, int]] = Counter()
+    chance: dict[tuple[int, int], float] = {}
+    for seed in range(trials):
+        drawn = draw(field, history, set(), random.Random(seed), chosen)
+        assert drawn
+        sides = drawn.left.id, drawn.right.id
+        seen[sides] += 1
+        assert chance.setdefault(sides, drawn.probability) == drawn.probability
+    assert sum(chance.values()) == pytest.approx(1)
+    for sides, p in chance.items():
+        assert seen[sides] / trials == pytest.approx(p, abs=0.04)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_sides_and_pictures_stay_balanced_under_every_rule(name: str) -> None:
+    field, history, rng = Field(entries(4, 12)), History(), random.Random(7)
+    for n in range(500):
+        drawn = draw(field, history, set(), generator(3, n), rule(name))
+        assert drawn
+        pair = field.by_key[key(drawn.left.id, drawn.right.id)]
+        first_is_left = drawn.left == pair.first
+        history.add(pair, first_is_left=first_is_left)
+        history.hear(pair.match, rng.choice([*Outcome]), first_is_left=first_is_left)
+    assert all(abs(lead) <= 8 for lead in history.lead.values())
+    for pairs in field.by_match.values():
+        shown = [history.pairs[p.key] for p in pairs]
+        assert max(shown) - min(shown) <= 1
+
+
+def test_an_answer_is_heard_whatever_the_sides_and_can_be_taken_back() -> None:
+    history, match = History(), ("a", "b")
+    history.hear(match, Outcome.LEFT, first_is_left=True)
+    history.hear(match, Outcome.LEFT, first_is_left=False)
+    history.hear(match, Outcome.RIGHT, first_is_left=False)
+    history.hear(match, Outcome.TIE, first_is_left=False)
+    history.hear(match, Outcome.BOTH_BAD, first_is_left=True)
+    assert history.answers == {match: Answers(first=2, second=1, neither=2)}
+    history.hear(match, Outcome.LEFT, first_is_left=False, times=-1)
+    assert history.answers == {match: Answers(first=2, second=0, neither=2)}
 
 
 def test_the_same_seed_and_place_draw_the_same() -> None:
