@@ -367,40 +367,44 @@ def _settled(found: Any) -> str:
 
 
 @app.command()
-def audit(database: Database, study: MaybeStudy = None, as_json: AsJson = False) -> None:
-    """Count what may have gone wrong: balance, sides, raters, agreement, what was undone."""
-    from arena import audit as counting
-    from arena import studies, votes
-    from arena.quality import quality
-
-    with _store(database) as store:
-        name = studies.only_study(store, study)
-        found = counting.audit(store, name)
-        standing = studies.standing_votes(store, name)
-    judged = quality(votes.table(standing)) if standing else None
-    if as_json:
-        print_json(found.to_dict() | ({"alpha": judged.agreement.to_dict()} if judged else {}))
-    else:
-        print("\n".join([*found.lines(), *(judged.lines() if judged else [])]))
-
-
-@app.command()
-def recount(
-    database: Database,
+def audit(
+    database: MaybeDatabase = None,
     study: MaybeStudy = None,
-    mend: Annotated[
-        bool, typer.Option("--mend", help="Make the kept counts anew from the votes.")
+    votes: MaybeVotes = None,
+    criterion: Annotated[
+        str | None, typer.Option(help="Only the votes of this criterion of a votes.csv.")
+    ] = None,
+    fragility: Annotated[
+        bool, typer.Option("--fragility", help="Also: how little would change the ratings.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Check the counts that rate --live reads against the votes; the votes are always right."""
-    from arena import live, studies
+    """Count what may have gone wrong: balance, sides, raters, agreement, what was undone."""
+    frame = _votes(database, study, votes, criterion)
+    document, lines = _counted(database, study) if database else ({}, [])
+    if len(frame):
+        from arena.quality import quality
+
+        judged = quality(frame)
+        document["alpha"] = judged.agreement.to_dict()
+        lines += judged.lines()
+        if fragility:
+            from arena.fragility import fragility as fragile
+
+            card = fragile(frame, judged=judged)
+            document["fragility"] = card.to_dict()
+            lines += ["", *card.lines()]
+    print_json(document) if as_json else print("\n".join(lines))
+
+
+def _counted(database: str, study: str | None) -> tuple[dict[str, Any], list[str]]:
+    """Count what only the database knows."""
+    from arena import audit as counting
+    from arena import studies
 
     with _store(database) as store:
-        name = studies.only_study(store, study)
-        wrong = live.recount(store, name) if mend else live.check(store, name)
-    if not mend:
-        live.refuse_miscounts(name, wrong)
-    print(f"{name}: {f'{len(wrong)} counts mended' if wrong else 'the counts are right'}.")
+        found = counting.audit(store, studies.only_study(store, study))
+    return found.to_dict(), found.lines()
 
 
 @app.command()

@@ -317,3 +317,18 @@ def test_each_rater_has_a_card(arena: Terminal, file: Path) -> None:
     assert lines[0].split()[:2] == ["rater", "votes"]
     assert lines[1].split()[:2] == ["x", "6"]
     assert "unknown, for the votes name neither pictures nor prompts" in lines[5]
+
+
+def test_an_audit_says_how_little_would_change_the_ratings(arena: Terminal, file: Path) -> None:
+    arena("votes", "import", "--database", "a.sqlite", "--file", file)
+    card = arena.json("audit", "--votes", file, "--fragility")["fragility"]
+    stored = arena.json("audit", "--database", "a.sqlite", "--fragility")
+    assert stored["votes"] == 18
+    assert stored["fragility"]["first"] == card["first"]
+    lines = arena("audit", "--votes", file, "--fragility").splitlines()
+    assert f"#1 is {card['first']}" in "\n".join(lines)
+    assert "fragility" not in arena.json("audit", "--votes", file)
+    file.write_text("left,right,winner\na,b,left\n")
+    assert "No two models have ratings that differ" in arena.fails(
+        "audit", "--votes", file, "--fragility"
+    )
