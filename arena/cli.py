@@ -413,6 +413,7 @@ def report(
     run: RunFolder,
     study: MaybeStudy = None,
     out: Annotated[Path | None, typer.Option(help="The report's folder.")] = None,
+    gallery: Annotated[int, typer.Option(min=1, help="How many prompts it pictures.")] = 24,
     as_json: AsJson = False,
 ) -> None:
     """Write one leaderboard of the run's scores and the study's ratings."""
@@ -420,7 +421,7 @@ def report(
 
     with _store(database) as store:
         name = studies.only_study(store, study)
-        paths = leaderboard.write(store, name, run, out or run / "report")
+        paths = leaderboard.write(store, name, run, out or run / "report", prompts=gallery)
     if as_json:
         print_json({form: str(path) for form, path in paths.items()})
     else:

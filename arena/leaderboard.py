@@ -3,49 +3,139 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arena import simulation, studies, votes
-from evalkit import board, pages, report
+from arena import audit, comparisons, simulation, studies, votes
+from evalkit import board, gallery, pages, report
 from evalkit.errors import StudyError
 from evalkit.runs import Run
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from arena.ratings import Ratings
     from arena.store import Store
 
+FEW_VOTES = 30
+"""Votes below which a category has no board of its own: its intervals would fill the page."""
 
-def write(store: Store, study: str, run: Path, out: Path) -> dict[str, Path]:
+
+def write(
+    store: Store, study: str, run: Path, out: Path, *, prompts: int = gallery.PROMPTS
+) -> dict[str, Path]:
     """Rate the study's votes, join them with the run's scores and write the report."""
-    return pages.write(report.build(Run.open(run), human(store, study)), out)
+    frame = standing(store, study)
+    found = Run.open(run)
+    made = report.build(
+        found, human(store, study, frame), fought=fought(frame), prompts=prompts,
+        commands=[
+            "arena load --database URL --study NAME --run RUN",
+            "arena votes import --database URL --study NAME --file votes.csv",
+            "arena report --database URL --study NAME --run RUN",
+        ],
+    )  # fmt: skip
+    return pages.write(made, out)
 
 
-def human(store: Store, study: str) -> board.Human:
-    """Rate a study's standing votes and put them in the report's words."""
-    from arena.ratings import fit
-
-    standing = studies.standing_votes(store, study)
-    if not standing:
+def standing(store: Store, study: str) -> pd.DataFrame:
+    """Return the votes of a study that stand, shaped like votes.csv; refuse a study without any."""
+    rows = studies.standing_votes(store, study)
+    if not rows:
         raise StudyError(
             f"The study {study!r} has no votes yet. Collect some with: arena serve --study {study}"
         )
+    return votes.table(rows)
+
+
+def human(store: Store, study: str, frame: pd.DataFrame | None = None) -> board.Human:
+    """Rate a study's standing votes, as a whole and by category, in the report's words."""
+    cast = standing(store, study) if frame is None else frame
     with store.reading() as facts:
         key, asked = facts.study(study)
         rehearsals = facts.events(key, simulation.EVENT)
-    ratings = fit(votes.table(standing))
+    whole = rate(cast, asked.criterion, asked.question, paper_style=True)
+    parts = [
+        rate(part, asked.criterion, asked.question, category=str(category))
+        for category, part in cast.groupby("category", sort=True)
+        if len(part) >= FEW_VOTES
+    ]
     return board.Human(
         study=study,
-        question=asked.question,
-        method=f"{ratings.diagnostics['method']}; {_intervals(ratings)}",
-        ratings={row["model"]: _cell(row) for row in ratings.to_dict()["ratings"]},
-        win_rates=_win_rates(ratings),
-        votes=len(standing),
-        simulated_votes=sum(v.simulated for v in standing),
+        boards=(whole, *(parts if len(parts) > 1 else ())),
+        votes=len(cast),
+        simulated_votes=int(cast["simulated"].sum()),
         simulated_by=tuple(dict.fromkeys(n for e in rehearsals for n in e.detail["by"])),
-        raters=len({v.rater for v in standing}),
+        raters=cast["rater"].nunique(),
+        cards=tuple(_cards(store, study, whole)),
+    )
+
+
+def _cards(store: Store, study: str, whole: board.RatingBoard) -> Iterable[board.Card]:
+    """Answer what a reader asks of the study itself."""
+    yield board.Card(
+        title="How the ratings were made",
+        lead="Each rating is the strength that best explains the votes, on the Elo scale: 400 "
+        "points are odds of 10 to 1 among votes with a winner. Two models are called tied where "
+        "the votes leave open which is better.",
+        points=(f"Method: {whole.method}.", *whole.notes),
+    )
+    found = audit.audit(store, study)
+    yield board.Card(
+        title="How the votes were given",
+        lead=f"{found.raters} raters gave {found.votes:,} votes; programs gave "
+        f"{found.simulated:,} of them.",
+        points=tuple(found.lines()[2:]),
+    )
+
+
+def rate(
+    frame: pd.DataFrame,
+    criterion: str,
+    question: str,
+    *,
+    category: str | None = None,
+    paper_style: bool = False,
+) -> board.RatingBoard:
+    """Rate one set of votes and put it in the report's words."""
+    from arena.ratings import fit
+
+    ratings = fit(frame)
+    papers = _ratings_of(fit(frame, model="elo")) if paper_style else {}
+    return board.RatingBoard(
+        criterion=criterion,
+        category=category,
+        question=question,
+        method=f"{ratings.diagnostics['method']}; {_intervals(ratings)}",
+        votes=len(frame),
+        raters=frame["rater"].nunique(),
+        ratings={
+            row["model"]: _cell(row, papers.get(row["model"]))
+            for row in ratings.to_dict()["ratings"]
+        },
+        differences=tuple(_differences(ratings)),
+        win_rates=_win_rates(ratings),
         notes=tuple(_notes(ratings)),
     )
+
+
+def fought(frame: pd.DataFrame) -> dict[str, board.Fought]:
+    """Count the battles of every picture that the votes judged, by its generation."""
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: {"won": 0, "lost": 0, "drawn": 0})
+    columns = ("left_generation", "right_generation", "winner")
+    for left, right, winner in frame[list(columns)].itertuples(index=False, name=None):
+        for side, generation in (("left", left), ("right", right)):
+            if isinstance(generation, str):
+                drawn = winner not in ("left", "right")
+                counts[generation]["drawn" if drawn else "won" if winner == side else "lost"] += 1
+    return {generation: board.Fought(**found) for generation, found in counts.items()}
+
+
+def _ratings_of(ratings: Ratings) -> Mapping[str, float]:
+    known = ratings.table.dropna(subset=["rating"])
+    return dict(zip(known["model"], known["rating"].astype(float), strict=True))
 
 
 def _intervals(ratings: Ratings) -> str:
@@ -53,9 +143,25 @@ def _intervals(ratings: Ratings) -> str:
     return f"intervals from the {intervals['method']}" if intervals else "no intervals"
 
 
-def _cell(row: dict[str, Any]) -> board.HumanCell:
-    names = ("rating", "low", "high", "rank_low", "rank_high", "battles", "status")
-    return board.HumanCell(**{name: row[name] for name in names})
+def _cell(row: Mapping[str, Any], paper: float | None) -> board.HumanCell:
+    shared = {name: row[name] for name in board.HumanCell.model_fields if name in row}
+    return board.HumanCell(**shared, paper_elo=paper)
+
+
+def _differences(ratings: Ratings) -> Iterable[board.Difference]:
+    """List every pair, with the margin within which two one-sided tests call it equivalent."""
+    reach = comparisons.quantile(1 - 2 * (1 - ratings.level), ratings.freedom)
+    for row in ratings.pairwise().to_dict("records"):
+        told = not math.isnan(row["error"])
+        yield board.Difference(
+            first=row["first"],
+            second=row["second"],
+            difference=row["difference"],
+            low=row["low"] if told else None,
+            high=row["high"] if told else None,
+            p=row["p_holm"] if told else None,
+            within=abs(row["difference"]) + reach * row["error"] if told else None,
+        )
 
 
 def _win_rates(ratings: Ratings) -> board.WinRates:
@@ -74,7 +180,7 @@ def _win_rates(ratings: Ratings) -> board.WinRates:
     )
 
 
-def _notes(ratings: Ratings) -> list[str]:
+def _notes(ratings: Ratings) -> Sequence[str]:
     side = ratings.diagnostics.get("side_effect") or {}
     notes = list(ratings.diagnostics.get("warnings", ()))
     if side.get("status") == "estimated":

@@ -1,4 +1,7 @@
-"""What a leaderboard is: the records behind its page, its Markdown, its CSV and its JSON."""
+"""What a leaderboard is: the records behind its page, its Markdown, its CSV and its JSON.
+
+Everything here is derived, made anew from a run and a study's votes whenever it is needed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,13 @@ from pydantic import Field
 
 from evalkit.records import Manifest, Record, ScorerCard
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Raise it when a field changes its meaning or goes away; a new field with a default may come."""
+
+STEP_TIERS = (1, 2, 4, 8)
+"""Denoising steps up to which models share a tier; beyond the last they are many-step models."""
+MEMORY_TIERS = (8, 16, 24)
+"""Gigabytes of memory up to which models share a tier: what consumers' graphics cards have."""
 
 
 class Cell(Record):
@@ -28,28 +37,31 @@ class HumanCell(Record):
     high: float | None = None
     rank_low: int | None = None
     rank_high: int | None = None
+    p_best: float | None = None
+    """Chance of being the best, by the normal approximation of the ratings' joint error."""
     battles: int
+    wins: int = 0
+    losses: int = 0
+    ties: int = 0
+    both_bad: int = 0
+    paper_elo: float | None = None
+    """K = 1, start 1000, mean of shuffled replays, as papers report; it has no interval."""
     status: str
 
 
-class Row(Record):
-    """One model."""
+class Difference(Record):
+    """Two rated models of a board, the better one first."""
 
-    model: str
-    generator: str
-    steps: int | None
-    guidance: float | None
-    size: str | None
-    metrics: dict[str, Cell]
-    categories: dict[str, dict[str, Cell]]
-    """Metric to category to figure."""
-    human: HumanCell | None = None
-    seconds: float | None = None
-    """Median over pictures."""
-    peak_memory_mb: float | None = None
-    """Largest over pictures."""
-    pictures: int
-    failures: int
+    first: str
+    second: str
+    difference: float
+    low: float | None = None
+    high: float | None = None
+    """95 % interval of this one difference."""
+    p: float | None = None
+    """Adjusted for all pairs of the board (Holm)."""
+    within: float | None = None
+    """The smallest margin within which the two are equivalent (two one-sided tests at 5 %)."""
 
 
 class WinRates(Record):
@@ -60,34 +72,100 @@ class WinRates(Record):
     battles: tuple[tuple[int, ...], ...]
 
 
+class RatingBoard(Record):
+    """The ratings of one question, over all prompts or those of one category."""
+
+    criterion: str
+    category: str | None = None
+    """None: all prompts."""
+    question: str
+    method: str
+    votes: int
+    raters: int
+    ratings: dict[str, HumanCell]
+    differences: tuple[Difference, ...] = ()
+    win_rates: WinRates | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Card(Record):
+    """One question answered in plain words, with the figures behind the answer."""
+
+    title: str
+    lead: str
+    """The answer in a sentence or two."""
+    points: tuple[str, ...] = ()
+
+
 class Human(Record):
     """What a study's votes say; made by the arena."""
 
     study: str
-    question: str
-    method: str
-    ratings: dict[str, HumanCell]
-    win_rates: WinRates
+    boards: tuple[RatingBoard, ...] = Field(min_length=1)
+    """The first is the headline; then its categories."""
     votes: int
     simulated_votes: int
     simulated_by: tuple[str, ...] = ()
     """Scores that simulated raters followed, where they did not know the truth."""
     raters: int
-    notes: tuple[str, ...] = ()
+    cards: tuple[Card, ...] = ()
     unit: str = "Elo"
+
+    @property
+    def headline(self) -> RatingBoard:
+        """The board that the page opens with."""
+        return self.boards[0]
+
+
+class Fought(Record):
+    """Battles that one picture fought: won, lost, and without a winner."""
+
+    won: int = 0
+    lost: int = 0
+    drawn: int = 0
+
+
+class Row(Record):
+    """One model."""
+
+    model: str
+    title: str = ""
+    generator: str
+    steps: int | None
+    guidance: float | None
+    evaluations: int | None = None
+    """Runs of the denoiser for one picture, as realised; twice the steps under guidance."""
+    size: str | None
+    licence: str = ""
+    gated: bool = False
+    metrics: dict[str, Cell]
+    categories: dict[str, dict[str, Cell]]
+    """Metric to category to figure."""
+    human: HumanCell | None = None
+    seconds: float | None = None
+    """Median over pictures."""
+    peak_memory_mb: float | None = None
+    """Largest over pictures, by the accelerator's allocator."""
+    weights_mb: float | None = None
+    """Memory of the weights as they were loaded."""
+    step_tier: str = ""
+    memory_tier: str = ""
+    pictures: int
+    failures: int
 
 
 class SheetPicture(Record):
-    """One picture of the contact sheet, embedded."""
+    """One picture of the gallery, embedded."""
 
     model: str
     data: str | None
     """A data URL, or None with a note."""
     note: str
+    battles: Fought | None = None
 
 
 class SheetRow(Record):
-    """One prompt of the contact sheet: a picture from every model, all of one seed."""
+    """One prompt of the gallery: a picture from every model, all of one seed."""
 
     prompt: str
     category: str
@@ -96,14 +174,38 @@ class SheetRow(Record):
 
 
 class Leaderboard(Record):
-    """All that the page shows. Derived: made anew from the run and the votes whenever needed."""
+    """All that the page shows."""
 
     schema_version: int = SCHEMA_VERSION
     title: str
     made_at: str
     banners: tuple[str, ...]
+    findings: tuple[str, ...] = ()
+    """What the figures say, in sentences."""
     metrics: tuple[ScorerCard, ...]
     rows: tuple[Row, ...]
     human: Human | None
     sheet: tuple[SheetRow, ...]
+    commands: tuple[str, ...] = ()
+    """What makes this page again."""
     manifest: Manifest
+
+
+def step_tier(steps: int | None) -> str:
+    """Name the tier of a number of denoising steps."""
+    if steps is None:
+        return ""
+    for most in STEP_TIERS:
+        if steps <= most:
+            return "1 step" if most == 1 else f"up to {most} steps"
+    return f"more than {STEP_TIERS[-1]} steps"
+
+
+def memory_tier(megabytes: float | None) -> str:
+    """Name the tier of a peak of accelerator memory."""
+    if megabytes is None:
+        return ""
+    for most in MEMORY_TIERS:
+        if megabytes <= most * 1024:
+            return f"up to {most} GB"
+    return f"more than {MEMORY_TIERS[-1]} GB"

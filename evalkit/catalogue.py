@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from evalkit.errors import SpecError, UnknownNameError, WeightsError
-from evalkit.records import ModelSpec
+from evalkit.records import About, ModelSpec
 from evalkit.weights import is_local
 
 PATH = Path(__file__).with_name("models.toml")
@@ -19,17 +19,8 @@ INDEX = "model_index.json"
 """The file by which a diffusers pipeline's folder is known."""
 
 
-class Entry(ModelSpec):
+class Entry(ModelSpec, About):
     """A model's recipe, and what people should know of it."""
-
-    title: str = Field(min_length=1)
-    licence: str = ""
-    gated: bool = False
-    """Whether the hub asks for an account that has accepted the terms."""
-    source: str = ""
-    """Where the recipe is from: a model card, a paper, or official code."""
-    notes: str = ""
-    tags: tuple[str, ...] = ()
 
     @property
     def spec(self) -> ModelSpec:
@@ -37,6 +28,11 @@ class Entry(ModelSpec):
         return ModelSpec.model_validate(
             {name: getattr(self, name) for name in ModelSpec.model_fields}
         )
+
+    @property
+    def about(self) -> About:
+        """What is told of it, without what decides the pictures."""
+        return About.model_validate({name: getattr(self, name) for name in About.model_fields})
 
 
 @cache

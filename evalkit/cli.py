@@ -181,7 +181,8 @@ def generate(
     if dry_run:
         _show_plan(stage.preview(run, chosen, specs, wanted, limit=limit), as_json)
         return
-    found = stage.open_or_create(run, chosen, specs, wanted)
+    about = {name: known[name].about for name in model if name in known}
+    found = stage.open_or_create(run, chosen, specs, wanted, about)
     names = [spec.name for spec in specs]
     todo = stage.plan(found, names, wanted, limit=limit, retry_failures=retry_failures)
     with _bar(todo.left, "draw", quiet) as progress:
@@ -379,6 +380,7 @@ def report(
     run: RunFolder,
     out: Annotated[Path | None, typer.Option(help="The report's folder.")] = None,
     title: Annotated[str | None, typer.Option(help="The page's title.")] = None,
+    gallery: Annotated[int, typer.Option(min=1, help="How many prompts it pictures.")] = 24,
     as_json: AsJson = False,
 ) -> None:
     """Write the leaderboard of a run as HTML, Markdown, CSV and JSON."""
@@ -387,7 +389,7 @@ def report(
     from evalkit.runs import Run
 
     found = Run.open(run)
-    paths = pages.write(stage.build(found, title=title), out or run / "report")
+    paths = pages.write(stage.build(found, title=title, prompts=gallery), out or run / "report")
     if as_json:
         print_json({form: str(path) for form, path in paths.items()})
     else:

@@ -17,7 +17,7 @@ from evalkit.engine import Engine
 from evalkit.errors import RunError, SpecError
 from evalkit.generators import Generator, Knowing, Picture
 from evalkit.prompts import Suite
-from evalkit.records import Generation, Manifest, ModelSpec, Prompt
+from evalkit.records import About, Generation, Manifest, ModelSpec, Prompt
 from evalkit.runs import Run
 
 PACKAGES = ("evalkit", "torch", "diffusers", "transformers", "open-clip-torch", "numpy", "pillow")
@@ -76,12 +76,20 @@ def _content(where: str | None, revision: str | None) -> str | None:
 
 
 def open_or_create(
-    path: Path, suite: Suite, specs: Sequence[ModelSpec], seeds: Sequence[int]
+    path: Path,
+    suite: Suite,
+    specs: Sequence[ModelSpec],
+    seeds: Sequence[int],
+    about: Mapping[str, About] | None = None,
 ) -> Run:
-    """Make the run, or open it and add to its plan; the suite must be the same."""
+    """Make the run, or open it and add to its plan; the suite must be the same.
+
+    ``about`` is what the catalogue says of the models, kept so that the run explains itself.
+    """
     _check(specs, seeds)
     if not Run.exists(path):
-        return Run.create(path, _manifest(path, suite, specs, seeds), suite)
+        manifest = _manifest(path, suite, specs, seeds)
+        return Run.create(path, manifest.model_copy(update={"about": dict(about or {})}), suite)
     run = Run.open(path)
     if run.suite.digest != suite.digest:
         raise RunError(
@@ -89,7 +97,7 @@ def open_or_create(
             f"{suite.name!r} ({len(suite)} prompts). Name another run folder."
         )
     with run.lock():
-        run.extend(specs, seeds)
+        run.extend(specs, seeds, about)
     return run
 
 

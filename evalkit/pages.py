@@ -7,7 +7,8 @@ import io
 from pathlib import Path
 from typing import Any
 
-from evalkit.board import Cell, HumanCell, Leaderboard
+from evalkit import wording
+from evalkit.board import Leaderboard
 from evalkit.errors import EvalkitError
 from evalkit.records import ScorerCard
 
@@ -38,16 +39,34 @@ def html(board: Leaderboard) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": _figure, "reasons": _reasons}
+    environment.filters |= {
+        "figure": wording.figure,
+        "reasons": wording.reasons,
+        "memory": wording.memory,
+        "rank": wording.rank,
+        "percent": wording.percent,
+    }
     template = environment.get_template("report.html.j2")
+    boards = board.human.boards if board.human else ()
     return template.render(
         board=board,
         figures=figures,
+        order=[row.model for row in board.rows],
+        questions=[b for b in boards if b.category is None],
+        by_category=[b for b in boards if b.category is not None],
         tasks=_tasks(board),
+        tiers=_tiers(board),
         ranges={card.name: _range(board, card) for card in board.metrics},
-        digits=digits,
+        digits=wording.digits,
         provenance=board.manifest.model_dump_json(indent=2),
     )
+
+
+def _tiers(board: Leaderboard) -> list[str]:
+    """List the tiers that the models are in: of steps, then of memory."""
+    tiers = [(r.steps or 0, r.step_tier) for r in board.rows if r.step_tier]
+    memory = [(r.peak_memory_mb or 0, r.memory_tier) for r in board.rows if r.memory_tier]
+    return list(dict.fromkeys(tier for _, tier in [*sorted(tiers), *sorted(memory)]))
 
 
 def _range(board: Leaderboard, card: ScorerCard) -> tuple[float, float]:
@@ -65,61 +84,27 @@ def _tasks(board: Leaderboard) -> list[str]:
     return list(seen)
 
 
-def _figure(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _reasons(cell: Cell) -> str:
-    return "; ".join(f"{n} x {reason}" for reason, n in cell.reasons.items())
-
-
-def digits(card: ScorerCard) -> int:
-    """Say how many digits a metric's figures deserve: two where they reach tens, else three."""
-    return 2 if card.high is not None and card.high > 1 else 3
-
-
-def _text(cell: Cell | None, places: int) -> str:
-    if cell is None or cell.value is None:
-        return "–" if cell is None else f"– ({cell.scored} of {cell.total})"
-    interval = (
-        "" if cell.low is None else f" [{_figure(cell.low, places)}, {_figure(cell.high, places)}]"
-    )
-    short = "" if cell.scored == cell.total else f" ({cell.scored} of {cell.total})"
-    return _figure(cell.value, places) + interval + short
-
-
-def _human_text(cell: HumanCell | None) -> str:
-    if cell is None:
-        return "–"
-    if cell.rating is None:
-        return f"– ({cell.status})"
-    return f"{cell.rating:.0f} [{_figure(cell.low, 0)}, {_figure(cell.high, 0)}]"
-
-
-def _rank_text(cell: HumanCell | None) -> str:
-    if cell is None or cell.rank_low is None:
-        return "–"
-    same = cell.rank_low == cell.rank_high
-    return str(cell.rank_low) if same else f"{cell.rank_low}–{cell.rank_high}"
-
-
 def markdown(board: Leaderboard) -> str:
     """Render the headline table as Markdown."""
     head = ["model", *(["rank", board.human.unit] if board.human else [])]
-    head += [c.name for c in board.metrics] + ["steps", "s/image"]
+    head += [c.name for c in board.metrics] + ["steps", "s/image", "memory", "licence"]
     lines = [f"# {board.title}", ""]
     lines += [f"> {banner}\n" for banner in board.banners]
+    lines += [*(f"- {finding}" for finding in board.findings), ""] if board.findings else []
     lines += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for row in board.rows:
         cells = [row.model]
-        cells += [_rank_text(row.human), _human_text(row.human)] if board.human else []
-        cells += [_text(row.metrics.get(c.name), digits(c)) for c in board.metrics]
-        cells += [str(row.steps or "–"), _figure(row.seconds)]
+        cells += [wording.rank(row.human), wording.rated(row.human)] if board.human else []
+        cells += [
+            wording.measured(row.metrics.get(c.name), wording.digits(c)) for c in board.metrics
+        ]
+        cells += [str(row.steps or "–"), wording.figure(row.seconds)]
+        cells += [wording.memory(row.peak_memory_mb or row.weights_mb), row.licence or wording.NONE]
         lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
     lines += [
         "",
         "Intervals are 95 %, clustered by prompt for scores."
-        + (f" Ratings: {board.human.method}." if board.human else ""),
+        + (f" Ratings: {board.human.headline.method}." if board.human else ""),
         "",
     ]
     return "\n".join(lines)
@@ -132,12 +117,13 @@ def table_csv(board: Leaderboard) -> str:
     metrics = [f"{c.name}{part}" for c in board.metrics for part in ("", "_low", "_high", "_n")]
     ratings = ["rating", "rating_low", "rating_high", "rank_low", "rank_high", "battles", "status"]
     writer.writerow(
-        ["model", "generator", "steps", "guidance", "pictures", "failures"]
-        + ["seconds", "peak_memory_mb", *metrics, *ratings]
+        ["model", "generator", "steps", "guidance", "evaluations", "licence", "pictures"]
+        + ["failures", "seconds", "peak_memory_mb", "weights_mb", *metrics, *ratings]
     )
     for row in board.rows:
-        cells: list[Any] = [row.model, row.generator, row.steps, row.guidance, row.pictures]
-        cells += [row.failures, row.seconds, row.peak_memory_mb]
+        cells: list[Any] = [row.model, row.generator, row.steps, row.guidance]
+        cells += [row.evaluations, row.licence, row.pictures, row.failures]
+        cells += [row.seconds, row.peak_memory_mb, row.weights_mb]
         for card in board.metrics:
             cell = row.metrics.get(card.name)
             cells += [cell.value, cell.low, cell.high, cell.scored] if cell else [None] * 4

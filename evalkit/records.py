@@ -85,6 +85,19 @@ class ModelSpec(Record):
         return digest(facts)[:16]
 
 
+class About(Record):
+    """What people should know of a model, and what decides no picture."""
+
+    title: str = Field(min_length=1)
+    licence: str = ""
+    gated: bool = False
+    """Whether the hub asks for an account that has accepted the terms."""
+    source: str = ""
+    """Where the recipe is from: a model card, a paper, or official code."""
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+
+
 class Generation(Record):
     """One attempt to draw one prompt with one model and one seed."""
 
@@ -175,3 +188,5 @@ class Manifest(Record):
     device: dict[str, Any]
     realised: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Per model, what the generator found when it ran: timesteps, sigmas, weights, evaluations."""
+    about: dict[str, About] = Field(default_factory=dict)
+    """Per model, what the catalogue said of it when it was drawn."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from evalkit import gallery, summary
-from evalkit.board import Cell, Human, Leaderboard, Row
+from evalkit import findings, gallery, summary
+from evalkit.board import Cell, Fought, Human, Leaderboard, Row, memory_tier, step_tier
 from evalkit.errors import EvalkitError
 from evalkit.prompts import TASKS
-from evalkit.records import Generation, ModelSpec, Score, ScorerCard
+from evalkit.records import Generation, Manifest, ModelSpec, Score, ScorerCard
 from evalkit.runs import Run
 
 MINIATURE_NOTE = (
@@ -29,24 +29,39 @@ SKETCH_NOTE = (
 )
 
 
-def build(run: Run, human: Human | None = None, *, title: str | None = None) -> Leaderboard:
-    """Put a run's scores and a study's ratings together; nothing is rounded or dropped here."""
+def build(
+    run: Run,
+    human: Human | None = None,
+    *,
+    fought: Mapping[str, Fought] | None = None,
+    title: str | None = None,
+    prompts: int = gallery.PROMPTS,
+    commands: Sequence[str] = (),
+) -> Leaderboard:
+    """Put a run's scores and a study's ratings together; nothing is rounded or dropped here.
+
+    ``fought`` maps generations to their battles, ``prompts`` is how many the gallery shows, and
+    ``commands`` are what makes the page again.
+    """
     generations = run.generations()
     if not generations:
         raise EvalkitError(
             f"The run {run.path} has no pictures yet. Run: evalkit generate --run {run.path} ..."
         )
-    cards = _ordered(run.cards())
-    scores = {card.name: run.scores(card) for card in cards}
-    rows = _rows(run, cards, generations, scores, human)
+    scored = [(card, run.scores(card)) for card in _ordered(run.cards())]
+    cards = [card for card, _ in scored]
+    rows = _rows(run, scored, generations, human)
+    sheet = gallery.sheet(run, [r.model for r in rows], scored, fought or {}, prompts=prompts)
     return Leaderboard(
         title=title or f"{len(rows)} models on the suite {run.manifest.suite}",
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         banners=tuple(_banners(run, cards, human)),
+        findings=tuple(findings.findings(rows, human)),
         metrics=tuple(cards),
         rows=tuple(rows),
         human=human,
-        sheet=tuple(gallery.sheet(run, [r.model for r in rows], generations, cards, scores)),
+        sheet=tuple(sheet),
+        commands=tuple(commands),
         manifest=run.manifest,
     )
 
@@ -80,16 +95,15 @@ def _banners(run: Run, cards: Sequence[ScorerCard], human: Human | None) -> Iter
 
 def _rows(
     run: Run,
-    cards: Sequence[ScorerCard],
+    scored: Sequence[tuple[ScorerCard, list[Score]]],
     generations: Sequence[Generation],
-    scores: dict[str, list[Score]],
     human: Human | None,
 ) -> list[Row]:
     prompts = run.suite.by_id()
     cells: dict[str, dict[str, Cell]] = defaultdict(dict)
     categories: dict[str, dict[str, dict[str, Cell]]] = defaultdict(dict)
-    for card in cards:
-        for found in summary.summarise(card, prompts, generations, scores[card.name]):
+    for card, scores in scored:
+        for found in summary.summarise(card, prompts, generations, scores):
             cells[found.model][card.name] = _cell(found.headline, found.reasons)
             categories[found.model][card.name] = {
                 c: _cell(e) for c, e in _in_task_order(found.categories)
@@ -98,11 +112,13 @@ def _rows(
     for generation in generations:
         of_model[generation.model].append(generation)
     rows = [
-        _row(spec, of_model[spec.name], cells[spec.name], categories[spec.name], human)
+        _row(run.manifest, spec, of_model[spec.name], human).model_copy(
+            update={"metrics": cells[spec.name], "categories": categories[spec.name]}
+        )
         for spec in run.manifest.models
         if spec.name in of_model
     ]
-    return sorted(rows, key=lambda r: _rank_key(r, cards))
+    return sorted(rows, key=lambda r: _rank_key(r, [card for card, _ in scored]))
 
 
 def _in_task_order(
@@ -124,25 +140,30 @@ def _cell(estimate: summary.Estimate, reasons: dict[str, int] | None = None) -> 
 
 
 def _row(
-    spec: ModelSpec,
-    made: Sequence[Generation],
-    metrics: dict[str, Cell],
-    categories: dict[str, dict[str, Cell]],
-    human: Human | None,
+    manifest: Manifest, spec: ModelSpec, made: Sequence[Generation], human: Human | None
 ) -> Row:
+    about, realised = manifest.about.get(spec.name), manifest.realised.get(spec.name, {})
     seconds = [g.seconds for g in made if g.seconds is not None]
     memory = [g.peak_memory_mb for g in made if g.peak_memory_mb is not None]
+    weights = realised.get("weight_bytes")
     return Row(
         model=spec.name,
+        title=about.title if about else "",
         generator=spec.generator,
         steps=spec.steps,
         guidance=spec.guidance,
+        evaluations=realised.get("evaluations"),
         size=f"{spec.width} x {spec.height}" if spec.width and spec.height else None,
-        metrics=metrics,
-        categories=categories,
-        human=human.ratings.get(spec.name) if human else None,
+        licence=about.licence if about else "",
+        gated=bool(about and about.gated),
+        metrics={},
+        categories={},
+        human=human.headline.ratings.get(spec.name) if human else None,
         seconds=statistics.median(seconds) if seconds else None,
         peak_memory_mb=max(memory, default=None),
+        weights_mb=sum(weights.values()) / 2**20 if weights else None,
+        step_tier=step_tier(spec.steps),
+        memory_tier=memory_tier(max(memory, default=None)),
         pictures=len(made),
         failures=sum(g.image is None for g in made),
     )

@@ -18,7 +18,7 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +30,7 @@ from evalkit.images import ImageStore
 from evalkit.prompts import Suite, load, to_jsonl
 from evalkit.records import (
     SCHEMA_VERSION,
+    About,
     Generation,
     Manifest,
     ModelSpec,
@@ -157,7 +158,12 @@ class Run:
             except ImageError as error:
                 yield f"{generation.model}, prompt {generation.prompt_id}: {error}"
 
-    def extend(self, models: Sequence[ModelSpec], seeds: Sequence[int]) -> None:
+    def extend(
+        self,
+        models: Sequence[ModelSpec],
+        seeds: Sequence[int],
+        about: Mapping[str, About] | None = None,
+    ) -> None:
         """Add models and seeds to the plan; a complete run that grows is open again."""
         known = {m.name: m for m in self.manifest.models}
         for model in models:
@@ -170,6 +176,7 @@ class Run:
         every_seed = tuple(sorted({*self.manifest.seeds, *seeds}))
         if (models_now := tuple(known.values())) != self.manifest.models:
             self._update(models=models_now, status="started")
+        self._update(about={**self.manifest.about, **(about or {})})
         if every_seed != self.manifest.seeds:
             self._update(seeds=every_seed, status="started")
 

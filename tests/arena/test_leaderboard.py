@@ -38,16 +38,21 @@ def test_ratings_and_win_rates_are_those_of_the_votes(store, arena):
         votes(arena, person, alphabetical, 12)
     human = leaderboard.human(store, "s")
     assert (human.votes, human.simulated_votes, human.raters) == (36, 0, 3)
-    assert sorted(human.ratings) == sorted(human.win_rates.models) == sorted(MODELS)
-    for i, row in enumerate(human.win_rates.battles):
+    assert (
+        sorted(human.headline.ratings) == sorted(human.headline.win_rates.models) == sorted(MODELS)
+    )
+    for i, row in enumerate(human.headline.win_rates.battles):
         assert row[i] == 0
         for j, battles in enumerate(row):
-            assert battles == human.win_rates.battles[j][i]
+            assert battles == human.headline.win_rates.battles[j][i]
             if i != j:
-                there, back = human.win_rates.rate[i][j], human.win_rates.rate[j][i]
+                there, back = (
+                    human.headline.win_rates.rate[i][j],
+                    human.headline.win_rates.rate[j][i],
+                )
                 assert there + back == pytest.approx(1)
-    assert sum(map(sum, human.win_rates.battles)) == 2 * 36
-    best = max(human.ratings, key=lambda m: human.ratings[m].rating)
+    assert sum(map(sum, human.headline.win_rates.battles)) == 2 * 36
+    best = max(human.headline.ratings, key=lambda m: human.headline.ratings[m].rating)
     assert best == MODELS[0]
 
 
@@ -55,7 +60,7 @@ def test_what_is_not_identified_has_words_and_no_number(store, arena):
     votes(
         arena, "ann", lambda b: Outcome.LEFT if b.left.model < b.right.model else Outcome.RIGHT, 9
     )
-    cells = leaderboard.human(store, "s").ratings.values()
+    cells = leaderboard.human(store, "s").headline.ratings.values()
     assert all(c.rating is None and c.status for c in cells)
 
 

@@ -10,10 +10,19 @@ import re
 import pytest
 
 from evalkit import pages, report
-from evalkit.board import Human, HumanCell, WinRates
+from evalkit.board import (
+    Card,
+    Difference,
+    Fought,
+    Human,
+    HumanCell,
+    RatingBoard,
+    WinRates,
+)
 from evalkit.engine import Local
 from evalkit.errors import EvalkitError
 from evalkit.generate import generate, open_or_create
+from evalkit.records import About
 from evalkit.runs import Run
 from evalkit.score import score
 from tests.fakes import Redness
@@ -36,15 +45,30 @@ def human():
     rates = WinRates(
         models=("plain", "fancy"), rate=((None, 0.25), (0.75, None)), battles=((0, 40), (40, 0))
     )
-    return Human(
-        study="s",
+    gap = Difference(
+        first="plain", second="fancy", difference=20, low=-10, high=50, p=0.2, within=44
+    )
+    whole = RatingBoard(
+        criterion="overall",
         question="Which <b>picture</b> is better?",
         method="clustered by rater",
+        votes=40,
+        raters=4,
         ratings=cells,
+        differences=(gap,),
         win_rates=rates,
+    )
+    parts = [
+        whole.model_copy(update={"category": name, "votes": 20, "win_rates": None})
+        for name in ("food", "two <i>words</i>")
+    ]
+    return Human(
+        study="s",
+        boards=(whole, *parts),
         votes=40,
         simulated_votes=40,
         raters=4,
+        cards=(Card(title="How <b>so</b>", lead="Thus.", points=("one",)),),
     )
 
 
@@ -82,6 +106,43 @@ def test_the_page_is_self_contained_and_escapes(scored, human):
     assert not re.search(r"url\((?!#)|@import", page)
 
 
+def test_categories_can_be_chosen_and_every_pair_is_told(scored, human):
+    page = pages.html(report.build(scored, human))
+    assert page.count("<template data-over=") == 2
+    assert "two &lt;i&gt;words" in page
+    assert "statistically tied" in page
+    assert "How &lt;b&gt;so" in page
+
+
+def test_a_page_without_script_hides_nothing(scored, human):
+    page = pages.html(report.build(scored, human))
+    shown = re.sub(r"<(script|style|template).*?</\1>", "", page, flags=re.DOTALL)
+    assert shown.count("980") >= 1
+    assert re.findall(r"<div class=\"filters\" hidden>", shown)
+    assert not re.search(r"<(tr|article)[^>]* hidden", shown)
+
+
+def test_pictures_tell_the_battles_they_fought(scored, human):
+    made = next(g for g in scored.generations() if g.image)
+    board = report.build(scored, human, fought={made.id: Fought(won=3, lost=1, drawn=2)})
+    assert pages.html(board).count("3 won, 1 lost, 2 drawn") == 1
+
+
+def test_the_gallery_has_as_many_prompts_as_asked(scored):
+    assert len(report.build(scored, prompts=2).sheet) == 2
+
+
+def test_what_the_catalogue_says_of_a_model_is_on_every_form(tmp_path, suite, noise):
+    about = {noise().name: About(title="Noise", licence="Fair use", gated=True)}
+    run = open_or_create(tmp_path / "r", suite, [noise()], [0], about)
+    generate(run, Local())
+    board = report.build(Run.open(run.path))
+    assert (board.rows[0].licence, board.rows[0].gated) == ("Fair use", True)
+    assert "Fair use (gated)" in pages.html(board)
+    assert "Fair use" in pages.markdown(board)
+    assert "Fair use" in pages.table_csv(board)
+
+
 def test_markdown_says_how_its_intervals_were_made(scored, human):
     assert "Ratings: clustered by rater." in pages.markdown(report.build(scored, human))
     assert "Ratings" not in pages.markdown(report.build(scored))
@@ -93,7 +154,7 @@ def test_every_form_is_written_and_readable(scored, human, tmp_path):
         f"leaderboard.{form}" for form in ("csv", "html", "json", "md")
     ]
     board = json.loads(paths["json"].read_text())
-    assert board["schema_version"] == 1
+    assert board["schema_version"] == 2
     table = list(csv.DictReader(io.StringIO(paths["csv"].read_text())))
     assert [r["model"] for r in table] == ["plain", "fancy"]
     assert float(table[0]["redness"]) == board["rows"][0]["metrics"]["redness"]["value"]

@@ -1,0 +1,86 @@
+"""What a leaderboard says, in sentences: the first, the tied, the fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from evalkit.board import Difference, Human, RatingBoard, Row
+from evalkit.wording import figure, interval, listing, percent, signed
+
+ALPHA = 0.05
+FEW_STEPS = 4
+MANY_STEPS = 8
+"""More denoising steps than this make a model a many-step one."""
+
+
+def findings(rows: Sequence[Row], human: Human | None) -> Iterable[str]:
+    """Say what a reader asks first; ``rows`` come best first."""
+    if human is None:
+        return
+    board = human.headline
+    rated = [r for r in rows if r.human and r.human.rating is not None]
+    if rated:
+        yield _first(rated, human.unit)
+        yield from _few_steps(rated, board, human.unit)
+    else:
+        yield "The votes do not identify a rating of any model; the table says why."
+    if missing := [r.model for r in rows if r.human and r.human.rating is None]:
+        yield f"Without a rating: {listing(missing)}; the table says what would cure it."
+
+
+def _first(rated: Sequence[Row], unit: str) -> str:
+    best, sharing = rated[0], _sharing(rated)
+    assert best.human is not None  # noqa: S101 - rated
+    found = interval(best.human.low, best.human.high, 0)
+    lead = f"{best.model} is rated highest, {figure(best.human.rating, 0)} {unit} {found}".strip()
+    if len(rated) == 1:
+        return f"{lead}; no other model is rated."
+    if not found:
+        return f"{lead}; these ratings have no intervals, so that no order is sure."
+    if not sharing:
+        return f"{lead}, and above every other rated model beyond chance."
+    return (
+        f"{lead}, but statistically tied with {listing(sharing)}: the votes cannot tell them apart."
+    )
+
+
+def _sharing(rated: Sequence[Row]) -> list[str]:
+    return [r.model for r in rated[1:] if r.human and r.human.rank_low == 1]
+
+
+def _few_steps(rated: Sequence[Row], board: RatingBoard, unit: str) -> Iterable[str]:
+    """Set the best few-step model beside the best many-step one."""
+    few = next((r for r in rated if r.steps and r.steps <= FEW_STEPS), None)
+    many = next((r for r in rated if r.steps and r.steps > MANY_STEPS), None)
+    if few is None or many is None:
+        return
+    found = _between(board, few.model, many.model)
+    if found is None or found.low is None or found.p is None:
+        return
+    sign = 1 if found.first == few.model else -1
+    gap = sign * found.difference
+    ends = sorted((sign * found.low, sign * (found.high or 0.0)))
+    if found.p > ALPHA:
+        word = "statistically tied with"
+    else:
+        word = "rated above" if gap > 0 else "rated below"
+    steps = "1 step" if few.steps == 1 else f"{few.steps} steps"
+    yield (
+        f"Best with few steps: {few.model} ({steps}) is {word} {many.model} ({many.steps} steps): "
+        f"{signed(gap)} {unit} {interval(ends[0], ends[1], 0)}" + _within(found) + _time(few, many)
+    )
+
+
+def _within(found: Difference) -> str:
+    return "" if found.within is None else f", equivalent within ±{figure(found.within, 0)}"
+
+
+def _time(few: Row, many: Row) -> str:
+    if not few.seconds or not many.seconds:
+        return "."
+    return f", in {percent(few.seconds / many.seconds)} of the time."
+
+
+def _between(board: RatingBoard, one: str, other: str) -> Difference | None:
+    wanted = {one, other}
+    return next((d for d in board.differences if {d.first, d.second} == wanted), None)
