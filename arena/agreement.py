@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from arena.tally import LEFT, OUTCOMES, RIGHT, Floats, Ints, Tally, count, factorise
+from arena.codes import factorise
+from arena.tally import LEFT, OUTCOMES, RIGHT, Floats, Ints, Tally, count
 
 VALUES = len(OUTCOMES)
 """First, second, tie, both bad: two pictures come in one order, whichever side they were on."""

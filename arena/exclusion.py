@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from arena.codes import factorise
 from arena.quality import Card, Quality, quality
-from arena.tally import factorise
 from evalkit.errors import EvalkitError, UnknownNameError
 
 ALARM = 0.2

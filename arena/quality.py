@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scipy import special
 
 from arena.agreement import VALUES, Agreement, Answers, agreement, answers
+from arena.codes import factorise
 from arena.comparisons import holm
 from arena.estimate import POINTS
 from arena.ratings import Ratings, fit
-from arena.tally import BOTH_BAD, LEFT, MIRRORED, OUTCOMES, RIGHT, TIE, Floats, Ints, factorise
+from arena.tally import BOTH_BAD, LEFT, MIRRORED, OUTCOMES, RIGHT, TIE, Floats, Ints
 from evalkit.errors import VotesError
 
 SURE = 0.05

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from arena.codes import Codes, chunks, factorise, occurrences, smallest
 from evalkit.errors import VotesError
 
 Ints: TypeAlias = NDArray[np.int64]
-Codes: TypeAlias = NDArray[np.integer[Any]]
 Floats: TypeAlias = NDArray[np.float64]
 
 OUTCOMES = ("left", "right", "tie", "both_bad")
@@ -69,6 +69,8 @@ class Tally:
 
     def where(self, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which votes were counted in the marked cells."""
+        if keep[self.counts > 0].all():
+            return np.ones(self.votes, dtype=bool)
         return keep.ravel()[self.cell]
 
     def only(self, models: Sequence[int], outcomes: Sequence[int] = range(4)) -> Tally:
@@ -78,7 +80,7 @@ class Tally:
         rank[list(models)] = np.arange(len(models))
         counts = np.where(keep, self.counts, 0)
         used = counts.any(axis=1)
-        number = (np.cumsum(used) - 1).astype(np.int32)
+        number = (np.cumsum(used) - 1).astype(self.cell.dtype)
         cell = self.cell if keep[self.counts > 0].all() else self.cell[self.where(keep)]
         return Tally(
             models=tuple(self.models[m] for m in models),
@@ -105,15 +107,31 @@ def count(votes: pd.DataFrame) -> Tally:
     if "side_swapped" in votes.columns:
         swapped = _truth(votes["side_swapped"])
         left, right = np.where(swapped, right, left), np.where(swapped, left, right)
-        outcome = np.where(swapped, np.array(MIRRORED, dtype=np.int32)[outcome], outcome)
+        outcome = np.where(swapped, np.array(MIRRORED, dtype=np.int8)[outcome], outcome)
     size = len(models)
-    code = (left * size + right) * 4 + outcome
-    full = np.bincount(code, minlength=4 * size * size).reshape(-1, 4)
-    used = np.flatnonzero(full.any(axis=1))
-    pair = np.zeros(size * size, dtype=np.int32)
-    pair[used] = np.arange(len(used))
-    cell = pair[code >> 2] * 4 + (code & 3)
-    return Tally(models, used // size, used % size, full[used], cell)
+    code = np.empty(len(votes), dtype=np.int32)
+    for some in chunks(len(votes)):
+        place = left[some].astype(np.int32) * size + right[some]
+        code[some] = place * 4 + outcome[some]
+    return _tally(models, occurrences(code, 4 * size * size), code)
+
+
+def _tally(models: tuple[str, ...], full: Ints, code: Codes | None = None) -> Tally:
+    """Keep of all pairs and outcomes those pairs that met; ``code`` says which each vote was."""
+    size = len(models)
+    table = full.reshape(-1, 4)
+    used = np.flatnonzero(table.any(axis=1))
+    cells = 4 * len(used)
+    kind = smallest(cells)
+    if code is None:
+        cell: Codes = np.repeat(np.arange(cells, dtype=kind), table[used].ravel())
+    else:
+        number = np.zeros(table.shape, dtype=kind)
+        number[used] = np.arange(cells, dtype=kind).reshape(-1, 4)
+        cell = np.empty(len(code), dtype=kind)
+        for some in chunks(len(code)):
+            cell[some] = number.ravel()[code[some]]
+    return Tally(models, used // size, used % size, table[used], cell)
 
 
 def gather(counts: Iterable[tuple[str, str, str, int]]) -> Tally:
@@ -133,24 +151,10 @@ def gather(counts: Iterable[tuple[str, str, str, int]]) -> Tally:
             )
     models = _few(sorted({name for row in rows for name in row[:2]}))
     place = {name: number for number, name in enumerate(models)}
-    full = np.zeros((len(models) ** 2, 4), dtype=np.int64)
+    full = np.zeros((len(models), len(models), 4), dtype=np.int64)
     for left, right, outcome, number in rows:
-        full[place[left] * len(models) + place[right], OUTCOMES.index(outcome)] += number
-    used = np.flatnonzero(full.any(axis=1))
-    cell = np.repeat(np.arange(4 * len(used), dtype=np.int32), full[used].ravel())
-    return Tally(models, used // len(models), used % len(models), full[used], cell)
-
-
-def factorise(column: pd.Series[Any]) -> tuple[Codes, pd.Index]:
-    """Return integer codes (-1 where missing) and the distinct values of a column."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.cat.codes.to_numpy(dtype=np.int64), column.cat.categories
-    if isinstance(column.dtype, pd.StringDtype) and column.dtype.storage == "python":
-        # pandas would first copy its strings to a fresh array of objects: half the time.
-        codes, strings = pd.factorize(column.to_numpy(dtype=object))
-        return codes.astype(np.int64, copy=False), pd.Index(strings, dtype=object)
-    numbers, values = pd.factorize(column)
-    return numbers.astype(np.int64, copy=False), pd.Index(values)
+        full[place[left], place[right], OUTCOMES.index(outcome)] += number
+    return _tally(models, full.ravel())
 
 
 def _check_frame(votes: pd.DataFrame) -> None:
@@ -184,8 +188,8 @@ def _refuse(bad: NDArray[np.bool_], column: pd.Series[Any], fact: str) -> None:
 def _outcomes(column: pd.Series[Any]) -> Codes:
     codes, values = factorise(column)
     number = {name: place for place, name in enumerate(OUTCOMES)}
-    table = np.array([_place(number, value) for value in values] + [-1], dtype=np.int32)
-    outcome = table[codes]
+    table = np.array([_place(number, value) for value in values] + [-1], dtype=np.int8)
+    outcome: Codes = table[codes]
     _refuse(outcome < 0, column, "winner {value!r} is unknown; use left, right, tie or both_bad")
     return outcome
 
@@ -210,20 +214,22 @@ def _place(number: dict[str, int], value: object) -> int:
 
 def _sides(left: pd.Series[Any], right: pd.Series[Any]) -> tuple[tuple[str, ...], Codes, Codes]:
     """Return the sorted names of the models and their codes on each side."""
-    seen = []
-    for column in (left, right):
-        codes, values = factorise(column)
-        names = [_name(value) for value in values] + [None]
-        blank = np.array([name is None for name in names])
-        _refuse(blank[codes], column, f"{column.name} is {{value!r}}, not the name of a model")
-        seen.append((codes, names, np.flatnonzero(np.bincount(codes, minlength=1))))
-    models = _few(sorted({str(names[code]) for _, names, used in seen for code in used}))
+    seen = [_named(left), _named(right)]
+    models = _few(sorted({name for _, names in seen for name in names}))
     place = {name: number for number, name in enumerate(models)}
-    sides = [
-        np.array([place.get(str(name), -1) for name in names], dtype=np.int32)[codes]
-        for codes, names, _ in seen
-    ]
-    return models, sides[0], sides[1]
+    kind = smallest(len(models))
+    one, other = (np.array([place[n] for n in names], dtype=kind)[codes] for codes, names in seen)
+    return models, one, other
+
+
+def _named(column: pd.Series[Any]) -> tuple[Codes, list[str]]:
+    """Return codes and the models' names behind them; refuse what is no name."""
+    codes, values = factorise(column)
+    names = [_name(value) for value in values]
+    if None in names or codes.min() < 0:
+        blank = np.array([name is None for name in [*names, None]])
+        _refuse(blank[codes], column, f"{column.name} is {{value!r}}, not the name of a model")
+    return codes, [str(name) for name in names]
 
 
 def _few(models: Sequence[str]) -> tuple[str, ...]:

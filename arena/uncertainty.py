@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from arena.clusters import Groups, Members
+from arena.clusters import BLOCK, Groups, Members
 from arena.identify import finite_ties, strongly_connected
 from arena.likelihood import Fit, Pairs, chances, invert, newton, residuals, side_is_confounded
 from arena.tally import BOTH_BAD, TIE, Floats, Ints, Tally
@@ -146,9 +146,11 @@ def _outer(score: csr_array[np.float64], counts: Ints) -> Floats:
 def _meat(score: csr_array[np.float64], members: Members) -> Floats:
     """Sum the squared scores of the clusters, in blocks that bound the memory."""
     total = _outer(score, members.alone)
-    block = max(1, 2_000_000 // score.shape[1])
-    for start in range(0, members.shared.shape[0], block):
-        sums = (members.shared[start : start + block] @ score).toarray()
+    # Few models: a dense table of scores is several times faster to add up.
+    table = score.toarray() if score.shape[0] * score.shape[1] <= BLOCK else score
+    for block in members.blocks(score.shape[1]):
+        found = block @ table
+        sums = found if isinstance(found, np.ndarray) else found.toarray()
         total += sums.T @ sums
     return total * (members.effective / (members.effective - 1))
 
@@ -175,13 +177,13 @@ def _replicates(
 ) -> Floats:
     """Refit resampled counts in blocks that bound the memory; return the finite estimates."""
     split_ties, replicates = drawing
-    number = members.shared.shape[0]
+    shared, number = members.shared, members.number
     block = max(1, 2_000_000 // max(members.alone.size, fit.shape.parameters**2, number))
     kept = []
     for start in range(0, replicates, block):
         size = min(block, replicates - start)
         weights = rng.poisson(1, (size, number)).astype(float)
-        drawn = weights @ members.shared + rng.poisson(members.alone, (size, members.alone.size))
+        drawn = weights @ shared + rng.poisson(members.alone, (size, members.alone.size))
         counts = outcome_counts(drawn.reshape(size, *cells), split_ties=split_ties)
         kept.append(_refit(fit, pairs, counts))
     return np.concatenate(kept)

@@ -1,8 +1,13 @@
 """Votes are put together by rater and prompt, as far as they name them."""
 
+import itertools
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from arena.clusters import clusters, group
 from arena.tally import count
@@ -62,3 +67,55 @@ def test_uneven_clusters_are_worth_fewer_even_ones():
     assert even.effective == 12
     (most,), _ = clusters(frame.assign(rater=[0] * 99 + [1]), np.ones(100, dtype=bool), ["rater"])
     assert most.effective == 2.0
+
+
+@st.composite
+def frames(draw):
+    rows = draw(st.integers(2, 40))
+    pick = [draw(st.lists(st.integers(0, 5), min_size=rows, max_size=rows)) for _ in range(4)]
+    left, right, rater, prompt = map(np.array, pick)
+    frame = {"left": left, "right": left + 1 + right, "winner": "left"}
+    return pd.DataFrame(frame | {"rater": rater % 4, "prompt": prompt}).astype({"rater": object})
+
+
+@given(frames())
+def test_votes_are_put_together_as_a_naive_count_does(votes):
+    tally = count(votes)
+    every = np.ones(len(votes), dtype=bool)
+    by, _ = clusters(votes, every, ["rater", "prompt"])
+    cells = tally.cell.tolist()
+    keys = [list(zip(*(one.codes.tolist() for one in by), strict=True))] if len(by) == 2 else []
+    ways = [one.codes.tolist() for one in by] + keys
+    for members, codes in zip(group(tally, by).members, ways, strict=False):
+        held = [
+            sorted(c for c, k in zip(cells, codes, strict=True) if k == one) for one in set(codes)
+        ]
+        together = [
+            sorted(members.cells[a:b].tolist()) for a, b in itertools.pairwise(members.starts)
+        ]
+        assert sorted(together) == sorted(one for one in held if len(one) > 1)
+        alone = Counter(one[0] for one in held if len(one) == 1)
+        assert members.alone.tolist() == [alone[c] for c in range(tally.counts.size)]
+        sizes = [len(one) for one in held]
+        kish = sum(sizes) ** 2 / sum(n * n for n in sizes)
+        assert members.effective == pytest.approx(max(2.0, kish))
+
+
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_blocks_of_any_size_are_all_clusters_once(monkeypatch, block):
+    rng = np.random.default_rng(0)
+    votes = pd.DataFrame(
+        {
+            "left": rng.choice(list("ab"), 60),
+            "right": rng.choice(list("cd"), 60),
+            "winner": rng.choice(["left", "tie"], 60),
+            "rater": rng.integers(0, 9, 60),
+        }
+    )
+    tally = count(votes)
+    by, _ = clusters(votes, np.ones(60, dtype=bool), ["rater"])
+    (members,) = group(tally, by).members
+    monkeypatch.setattr("arena.clusters.BLOCK", block)
+    parts = [part.toarray() for part in members.blocks(3)]
+    assert np.array_equal(np.concatenate(parts), members.shared.toarray())
+    assert len(parts) > 1 or block == 1000
