@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -267,6 +267,42 @@ def raters(
         print_json(found.to_dict())
     else:
         print("\n".join([*found.table(), "", *found.lines()]))
+
+
+@app.command()
+def concordance(
+    run: RunFolder,
+    database: MaybeDatabase = None,
+    study: MaybeStudy = None,
+    votes: MaybeVotes = None,
+    criterion: Annotated[
+        str | None, typer.Option(help="Only the votes of this criterion of a votes.csv.")
+    ] = None,
+    by: Annotated[
+        Literal["category", "steps"] | None, typer.Option(help="Show it by group as well.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out raters by a rule, NAME or NAME=VALUE; repeat it."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how far the run's scores agree with raters on the same pictures, and raters with raters.
+
+    Intervals are clustered by rater and prompt; scores that are missing are counted, never zero.
+    """
+    from arena.concordance import measure
+    from arena.judged import read
+    from evalkit.runs import Run
+
+    scored = read(Run.open(run))
+    frame = _votes(database, study, votes, criterion)
+    left_out = _left_out(frame, exclude or [])
+    found = measure(left_out.kept if left_out else frame, scored.scores, steps=scored.steps)
+    if as_json:
+        print_json(found.to_dict() | ({"exclusion": left_out.to_dict()} if left_out else {}))
+        return
+    print("\n".join([*found.lines(by), *(left_out.lines() if left_out else ())]))
 
 
 def _live(database: str | None, study: str | None, file: Path | None, model: str) -> Ratings:

@@ -110,7 +110,7 @@ def test_rating_imports_no_torch_and_no_web(file: Path) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *"load serve close upgrade rate raters plan audit report simulate".split(),
+        *"load serve close upgrade rate raters concordance plan audit report simulate".split(),
         *("votes:import", "votes:export"),
     ],
 )
@@ -332,3 +332,17 @@ def test_an_audit_says_how_little_would_change_the_ratings(arena: Terminal, file
     assert "No two models have ratings that differ" in arena.fails(
         "audit", "--votes", file, "--fragility"
     )
+
+
+def test_scores_are_held_against_the_votes(arena: Terminal, run: Run) -> None:
+    where = ("--database", "a.sqlite", "--study", "s")
+    arena("load", *where, "--run", run.path, "--seed", 1)
+    arena("simulate", *where, "--run", run.path, "--raters", 5, "--votes", 60)
+    assert "has no scores" in arena.fails("concordance", *where, "--run", run.path)
+    scored(run, lambda g: -float(len(run.truths()[g.id])), "faults")
+    lines = arena("concordance", *where, "--run", run.path, "--by", "category").splitlines()
+    assert lines[0].startswith("faults agrees with raters in ")
+    assert "60 of 60 votes are of simulated raters" in "\n".join(lines)
+    found = arena.json("concordance", *where, "--run", run.path, "--exclude", "too-few=1")
+    assert found["scorers"][0]["accuracy"]["value"] > 0.6
+    assert found["exclusion"]

@@ -1,0 +1,100 @@
+"""A drawn study with scores: what raters see, what scorers see, and how they would agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+WINNERS = np.array(["left", "right", "tie"], dtype=object)
+
+
+@dataclass(frozen=True)
+class World:
+    """Sizes and standard deviations of a study; utilities are in log-odds."""
+
+    models: int = 6
+    prompts: int = 50
+    seeds: int = 2
+    raters: int = 30
+    votes: int = 1500
+    gap: float = 1.2
+    """From the weakest model to the strongest."""
+    taste: float = 0.5
+    prompt: float = 0.4
+    picture: float = 0.8
+    blur: float = 1.0
+    """Of the good score's error."""
+    ties: float = 0.5
+    twice: float = 1 / 3
+    """Share of votes on a pair that another rater judges too."""
+    judged_prompts: int | None = None
+    """Only the first prompts are put before raters."""
+
+    @property
+    def true(self):
+        return np.linspace(-self.gap / 2, self.gap / 2, self.models)
+
+
+def choose(rng, x, ties):
+    weight = np.stack([np.exp(x / 2), np.exp(-x / 2), np.full_like(x, ties)], axis=-1)
+    chance = (weight / weight.sum(axis=-1, keepdims=True)).cumsum(axis=-1)
+    return (rng.random(x.shape)[..., None] > chance[..., :2]).sum(axis=-1)
+
+
+def generation(model, prompt, seed):
+    return f"g{model}-{prompt}-{seed}"
+
+
+def names(*parts):
+    return np.array([generation(*row) for row in zip(*parts, strict=True)], dtype=object)
+
+
+def study(rng, world=World()):
+    """Draw the votes of one study, and the quality of its pictures by generation."""
+    size = (world.models, world.prompts, world.seeds)
+    quality = world.true[:, None, None] + rng.normal(0, world.prompt, (*size[:2], 1))
+    quality = quality + rng.normal(0, world.picture, size)
+    liking = rng.normal(0, world.taste, (world.raters, world.models))
+    fresh = world.votes - int(world.votes * world.twice)
+    again = world.votes - fresh
+    left = rng.integers(0, world.models, fresh)
+    right = (left + 1 + rng.integers(0, world.models - 1, fresh)) % world.models
+    prompt = rng.integers(0, world.judged_prompts or world.prompts, fresh)
+    seed = rng.integers(0, world.seeds, fresh)
+    rater = rng.integers(0, world.raters, fresh)
+    other = (rater[:again] + 1 + rng.integers(0, world.raters - 1, again)) % world.raters
+    # The second rater sees the pair the other way round.
+    left, right = np.append(left, right[:again]), np.append(right, left[:again])
+    prompt, seed = np.append(prompt, prompt[:again]), np.append(seed, seed[:again])
+    rater = np.append(rater, other)
+    x = quality[left, prompt, seed] - quality[right, prompt, seed]
+    x = x + liking[rater, left] - liking[rater, right]
+    label = np.array([f"m{k}" for k in range(world.models)], dtype=object)
+    votes = pd.DataFrame(
+        {
+            "left": label[left],
+            "right": label[right],
+            "winner": WINNERS[choose(rng, x, world.ties)],
+            "rater": rater.astype(str),
+            "prompt": prompt.astype(str),
+            "category": np.array(["colour", "count"], dtype=object)[prompt % 2],
+            "left_generation": names(left, prompt, seed),
+            "right_generation": names(right, prompt, seed),
+        }
+    )
+    return votes, quality
+
+
+def by_generation(values):
+    """Map generations to values."""
+    return {generation(*place): float(value) for place, value in np.ndenumerate(values)}
+
+
+def scores(rng, quality, blur=1.0):
+    """A score that sees the quality through a blur, and one that sees nothing."""
+    return {
+        "good": by_generation(quality + rng.normal(0, blur, quality.shape)),
+        "useless": by_generation(rng.normal(0, 1, quality.shape)),
+    }
