@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from evalkit.commands import AsJson, Quiet, RunFolder, end_well, print_json
-from evalkit.errors import EvalkitError, VotesError
+from evalkit.errors import BundleError, EvalkitError, VotesError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +52,14 @@ def _store(database: str, *, create: bool = False, durable: bool = True) -> Iter
     from arena.store import Store
 
     with closing(Store.open(database, create=create, durable=durable)) as store:
+        yield store
+
+
+@contextmanager
+def _bundled(file: Path) -> Iterator[Store]:
+    from arena.bundle import Bundle
+
+    with Bundle.open(file) as bundle, bundle.unpacked() as store:
         yield store
 
 
@@ -154,13 +162,18 @@ def votes_export(
     database: Database,
     study: MaybeStudy = None,
     file: Annotated[Path | None, typer.Option(help="Where to; else it is printed.")] = None,
+    form: Annotated[
+        str,
+        typer.Option("--format", help="csv, or another tool's: evalica, arena-rank, fastchat."),
+    ] = "csv",
 ) -> None:
-    """Write the votes that stand as votes.csv."""
-    from arena import studies, votes
+    """Write the votes that stand as votes.csv, or in the columns of another tool."""
+    from arena import exports, studies, votes
 
     with _store(database) as store:
-        standing = studies.standing_votes(store, studies.only_study(store, study))
-    text = votes.to_csv(standing)
+        standing, cast_at = studies.timed_votes(store, studies.only_study(store, study))
+    csv = form == "csv"
+    text = votes.to_csv(standing) if csv else exports.export(form, standing, cast_at)
     if file is None:
         sys.stdout.write(text)
         return
@@ -174,7 +187,7 @@ def votes_export(
 @votes_app.command("import")
 def votes_import(
     database: Database,
-    file: Annotated[Path, typer.Option(help="A votes.csv.")] = Path("votes.csv"),
+    file: Annotated[Path, typer.Option(help="A votes.csv, or a bundle.")] = Path("votes.csv"),
     study: Annotated[
         str | None, typer.Option("--study", help="The study's name; else the file's.")
     ] = None,
@@ -184,9 +197,12 @@ def votes_import(
     question: Annotated[str | None, typer.Option(help="What was asked.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take in votes held elsewhere, all of a file or none."""
-    from arena import studies, votes
+    """Take in votes held elsewhere, or the study of a bundle: all of a file or none."""
+    from arena import archive, studies, votes
 
+    if archive.is_one(file):
+        _import_bundle(database, file, study, as_json)
+        return
     frame = votes.read_csv(file)
     name = study or file.stem
     with _store(database, create=True) as store:
@@ -200,11 +216,90 @@ def votes_import(
         print(f"{name}: {count} votes imported.")
 
 
+def _import_bundle(database: str, file: Path, study: str | None, as_json: bool) -> None:
+    from arena import bundling
+
+    with _store(database, create=True) as store:
+        name, count = bundling.restore(store, file, study)
+    if as_json:
+        print_json({"study": name, "imported": count})
+    else:
+        print(f"{name}: {count} votes imported, with all that the bundle tells of them.")
+
+
+@app.command()
+def bundle(
+    database: MaybeDatabase = None,
+    study: MaybeStudy = None,
+    run: Annotated[
+        list[Path] | None, typer.Option("--run", help="Add a run's scores; repeat it.")
+    ] = None,
+    pictures: Annotated[bool, typer.Option("--pictures", help="Add the pictures.")] = False,
+    out: Annotated[Path | None, typer.Option(help="The archive to write.")] = None,
+    check: Annotated[
+        Path | None, typer.Option(help="Check an archive: digests, and the ratings anew.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Of the ratings, as in arena rate.")] = "davidson",
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="A rule of arena rate, for the ratings; repeat it.")
+    ] = None,
+    payment: Annotated[str | None, typer.Option(help="What raters were paid.")] = None,
+    recruitment: Annotated[
+        str | None, typer.Option(help="How raters were found, and what qualified them.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a study as one archive that repeats to the byte, or check one."""
+    if check is not None:
+        _check_bundle(check, as_json)
+        return
+    from arena import bundling, studies
+    from evalkit.runs import Run
+
+    if database is None or out is None:
+        raise BundleError("Say --database URL --study NAME --out FILE.zip, or --check FILE.zip.")
+    told = {"payment": payment, "recruitment": recruitment}
+    with _store(database) as store:
+        done = bundling.write(
+            store,
+            studies.only_study(store, study),
+            out,
+            runs=[Run.open(path) for path in run or ()],
+            pictures=pictures,
+            model=model,
+            exclude=exclude or (),
+            given={what: words for what, words in told.items() if words},
+        )
+    if as_json:
+        print_json({"votes": done.votes, "pictures": done.pictures, "digest": done.digest})
+        return
+    print(f"{out}: {done.votes} votes, {done.pictures} pictures.")
+    print(f"Its contents have the digest {done.digest}.")
+
+
+def _check_bundle(file: Path, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from arena import bundling
+
+    found = bundling.check(file)
+    if as_json:
+        print_json(asdict(found))
+        sys.exit(1 if found.faults else 0)
+    for note in found.notes:
+        print(f"Note: {note}.")
+    if found.faults:
+        raise BundleError(f"{file} does not hold:\n  " + "\n  ".join(found.faults))
+    print(f"{file}: whole; its {found.votes} votes give the stored ratings to the last digit.")
+    print(f"Its contents have the digest {found.digest}.")
+
+
 @app.command()
 def rate(
     database: MaybeDatabase = None,
     study: MaybeStudy = None,
     votes: MaybeVotes = None,
+    bundle: Annotated[Path | None, typer.Option(help="A bundle, instead of a database.")] = None,
     model: Annotated[str, typer.Option(help="davidson, bradley-terry or elo.")] = "davidson",
     criterion: Annotated[
         str | None, typer.Option(help="Only the votes of this criterion of a votes.csv.")
@@ -223,11 +318,11 @@ def rate(
     if live:
         if exclude:
             raise VotesError("--live knows no raters, so it leaves none out: drop it or --exclude.")
-        ratings = _live(database, study, votes, model)
+        ratings = _live(database, study, votes or bundle, model)
     else:
         from arena.ratings import fit
 
-        frame = _votes(database, study, votes, criterion)
+        frame = _votes(database, study, votes, criterion, bundle)
         left_out = _left_out(frame, exclude or [])
         frame = left_out.kept if left_out else frame
         ratings = fit(frame, model=model)  # type: ignore[arg-type]
@@ -315,18 +410,24 @@ def _live(database: str | None, study: str | None, file: Path | None, model: str
 
 
 def _votes(
-    database: str | None, study: str | None, file: Path | None, criterion: str | None = None
+    database: str | None,
+    study: str | None,
+    file: Path | None,
+    criterion: str | None = None,
+    bundle: Path | None = None,
 ) -> pd.DataFrame:
     """Read votes from the one place that was named."""
     from arena import votes
 
-    if (database is None) == (file is None):
-        raise VotesError("Say where the votes are: --database URL --study NAME, or --votes FILE.")
+    if sum(place is not None for place in (database, file, bundle)) != 1:
+        raise VotesError(
+            "Say where the votes are: --database URL --study NAME, --votes FILE or --bundle FILE."
+        )
     if file is not None:
         return votes.of_criterion(votes.read_csv(file), criterion)
     from arena import studies
 
-    with _store(str(database)) as store:
+    with _bundled(bundle) if bundle else _store(str(database)) as store:
         standing = studies.standing_votes(store, studies.only_study(store, study))
     return votes.of_criterion(votes.table(standing), criterion)
 

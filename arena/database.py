@@ -70,6 +70,14 @@ def connect(database: str, *, create: bool = False, durable: bool = True) -> Eng
     return engine
 
 
+def make(database: str, version: str) -> Engine:
+    """Make a new database of a version that this program knows; it is to be upgraded."""
+    engine = _engine(parse(database), durable=False)
+    with writing(engine) as connection:
+        _migrate(connection, version)
+    return engine
+
+
 def upgrade(database: str) -> str:
     """Bring an older database to this version and return the version's name."""
     url = parse(database)
@@ -78,11 +86,11 @@ def upgrade(database: str) -> str:
     try:
         with _in_words(url), writing(engine) as connection:
             _lock_creation(connection)
-            check(_version(connection), _known(), name(url), older_is_error=False)
+            check(_version(connection), versions(), name(url), older_is_error=False)
             _migrate(connection)
     finally:
         engine.dispose()
-    return _known()[-1]
+    return versions()[-1]
 
 
 def name(url: URL) -> str:
@@ -90,6 +98,12 @@ def name(url: URL) -> str:
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     return url.render_as_string(hide_password=True)
+
+
+def versions() -> list[str]:
+    """Return the versions this program knows, oldest first."""
+    scripts = ScriptDirectory.from_config(_config())
+    return [s.revision for s in scripts.walk_revisions()][::-1]
 
 
 @contextmanager
@@ -138,7 +152,7 @@ def _verdict(connection: Connection, url: URL) -> Literal["fresh", "current", "o
             f"{name(url)} holds something else (tables {', '.join(sorted(tables)[:5])}). "
             "Name a new or an empty database."
         )
-    return check(_version(connection), _known(), name(url))
+    return check(_version(connection), versions(), name(url))
 
 
 def _check_file(url: URL, *, create: bool) -> None:
@@ -195,20 +209,14 @@ def _config() -> Config:
     return config
 
 
-def _known() -> list[str]:
-    """Return the versions this program knows, oldest first."""
-    scripts = ScriptDirectory.from_config(_config())
-    return [s.revision for s in scripts.walk_revisions()][::-1]
-
-
 def _version(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _migrate(connection: Connection) -> None:
+def _migrate(connection: Connection, version: str = "head") -> None:
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, version)
 
 
 @contextmanager

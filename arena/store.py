@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arena import database
+from arena.ledger import Ledger, Row
 from arena.records import Battle, Entry, Outcome, Rater, Study, Vote
 from evalkit.errors import ImageError, StoreError, UnknownNameError
 from evalkit.images import ImageStore
@@ -113,6 +114,20 @@ class Store:
         """Open a database by path or URL; see :func:`arena.database.connect`."""
         return cls(database.connect(name, create=create, durable=durable))
 
+    @classmethod
+    def of_facts(
+        cls, file: Path, version: str, name: str, tables: Mapping[str, Iterable[Row]]
+    ) -> Store:
+        """Make a new database of a study's facts; those of an older version are brought up."""
+        engine = database.make(str(file), version)
+        try:
+            with _in_words(), database.writing(engine) as connection:
+                Ledger.of(connection).restore(name, tables)
+        finally:
+            engine.dispose()
+        database.upgrade(str(file))
+        return cls.open(str(file), durable=False)
+
     @property
     def folder(self) -> Path | None:
         """The folder of a database that is a file; paths to pictures are relative to it."""
@@ -127,6 +142,15 @@ class Store:
         """Look at one consistent state."""
         with _in_words(), self._engine.connect() as connection, connection.begin():
             yield Facts(connection)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Facts]:
+        """Look at one state for as long as it takes, while others go on voting."""
+        with _in_words(), self._engine.connect() as connection:
+            if connection.dialect.name == "postgresql":  # SQLite does so anyway
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield Facts(connection)
 
     @contextmanager
     def writing(self) -> Iterator[Facts]:
@@ -269,6 +293,13 @@ class Facts:
         )
         return [Shown(*row) for row in self._connection.execute(query)]
 
+    def draws(self, study_id: int) -> tuple[int, float | None, float | None]:
+        """Count the battles that were drawn here, with the least and the greatest chance."""
+        chance = battle.c.draw_probability
+        query = sa.select(sa.func.count(chance), sa.func.min(chance), sa.func.max(chance))
+        row = self._connection.execute(query.where(battle.c.study_id == study_id)).one()
+        return row[0], row[1], row[2]
+
     # Votes and events
 
     def vote(self, battle_id: int) -> Vote | None:
@@ -309,6 +340,16 @@ class Facts:
             .order_by(battle.c.id)
         )
         return (VoteRow(*row) for row in self._connection.execute(query))
+
+    def cast_times(self, study_id: int) -> Iterator[str]:
+        """Yield when the votes that stand were cast, in the order of ``votes``."""
+        query = (
+            sa.select(vote.c.cast_at)
+            .join(battle, battle.c.id == vote.c.battle_id)
+            .where(battle.c.study_id == study_id, ~_has_event("undo"))
+            .order_by(battle.c.id)
+        )
+        return iter(self._connection.scalars(query))
 
     def ballots(self, study_id: int) -> Iterator[Ballot]:
         """Yield the votes that stand with the pictures and the raters behind them."""
@@ -399,6 +440,16 @@ class Facts:
         """Say whether a battle was skipped, or undone."""
         query = sa.select(event.c.id).where(event.c.battle_id == of.id, event.c.kind == kind)
         return self._connection.scalar(query) is not None
+
+    # Whole studies
+
+    def dump(self, study_id: int) -> dict[str, Iterator[Row]]:
+        """Return every fact of a study, table by table; see :mod:`arena.ledger`."""
+        return Ledger(self._connection).dump(study_id)
+
+    def restore(self, name: str, tables: Mapping[str, Iterable[Row]]) -> int:
+        """Make a study of such facts and return its key."""
+        return Ledger(self._connection).restore(name, tables)
 
     # Inside
 

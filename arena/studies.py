@@ -152,6 +152,13 @@ def standing_votes(store: Store, name: str) -> list[VoteRow]:
         return list(facts.votes(key))
 
 
+def timed_votes(store: Store, name: str) -> tuple[list[VoteRow], list[str]]:
+    """Return the votes that stand, and when each was cast."""
+    with store.snapshot() as facts:
+        key, _ = facts.study(name)
+        return list(facts.votes(key)), list(facts.cast_times(key))
+
+
 def _open_or_add(facts: Facts, plan: Study) -> tuple[int, Study]:
     if plan.name not in facts.studies():
         facts.add_study(plan)

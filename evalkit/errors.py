@@ -11,6 +11,7 @@
   + VotesError              votes that cannot be read or are wrong
   + StoreError              a database that cannot be opened, or refuses a change
   + StudyError              a study that is wrong, empty or closed
+  + BundleError             an archive of a study that is damaged, newer, or not one
 """
 
 from __future__ import annotations
@@ -64,6 +65,10 @@ class StoreError(EvalkitError):
 
 class StudyError(EvalkitError):
     """A study that is wrong, empty or closed."""
+
+
+class BundleError(EvalkitError):
+    """An archive of a study that is damaged, newer, or not one."""
 
 
 class MissingPackageError(EvalkitError):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from evalkit import registry, weights
+from evalkit import provenance, registry, weights
 from evalkit.engine import Engine
 from evalkit.errors import RunError, SpecError
 from evalkit.generators import Generator, Knowing, Picture
@@ -249,20 +247,10 @@ def _manifest(
         models=tuple(specs),
         seeds=tuple(seeds),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        code_revision=_code_revision(),
-        packages=_packages(),
+        code_revision=provenance.code_revision(),
+        packages=provenance.packages(PACKAGES),
         device=_device(),
     )
-
-
-def _packages() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _device() -> dict[str, Any]:
@@ -275,14 +263,3 @@ def _device() -> dict[str, Any]:
     device["threads"] = torch.get_num_threads()
     device["accelerator"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return device
-
-
-def _code_revision() -> str:
-    """Return the checkout's commit, or the installed version where there is no checkout."""
-    here = Path(__file__).parent
-    git = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        found = subprocess.run(git, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
-        return f"evalkit {version('evalkit')}"
-    return found.stdout.strip()

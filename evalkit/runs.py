@@ -149,6 +149,18 @@ class Run:
             )
         self._append(f"scores/{card.key}.jsonl", scores)
 
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """Yield the run's files by their names in its folder: every fact once, in a fixed form."""
+        yield "manifest.json", self.manifest.model_dump_json(indent=2) + "\n"
+        yield "suite.jsonl", "\n".join(to_jsonl(self.suite)) + "\n"
+        yield "generations.jsonl", _lines_of(self.generations())
+        if truths := self.truths():
+            rows = (json.dumps({"generation_id": k, "faults": v}) for k, v in truths.items())
+            yield "truths.jsonl", "".join(f"{row}\n" for row in rows)
+        for card in self.cards():
+            yield f"scores/{card.key}.card.json", card.model_dump_json(indent=2) + "\n"
+            yield f"scores/{card.key}.jsonl", _lines_of(self.scores(card))
+
     def damaged(self) -> Iterator[str]:
         """Read every picture and say what is wrong with those that are missing or changed."""
         for generation in self.generations():
@@ -205,6 +217,10 @@ class Run:
 
     def _append(self, name: str, records: Iterable[Record]) -> None:
         _append(self.path / name, (r.model_dump_json() for r in records))
+
+
+def _lines_of(records: Iterable[Record]) -> str:
+    return "".join(f"{r.model_dump_json()}\n" for r in records)
 
 
 def _maker(card: ScorerCard) -> str:
