@@ -96,8 +96,8 @@ def check(path: Path) -> Verdict:
         with bundle.unpacked() as store:
             made = derive(store, about)
         votes = sum(1 for _ in bundle.archive.rows("facts/vote.jsonl"))
-        stored = {name: bundle.archive.read(name).decode() for name in _comparable(bundle, made)}
-    return Verdict(about.study, digest, votes, *_differences(stored, made, about.packages))
+        faults, notes = _differences(bundle, made)
+    return Verdict(about.study, digest, votes, faults, notes)
 
 
 def restore(store: Store, path: Path, name: str | None = None) -> tuple[str, int]:
@@ -193,28 +193,23 @@ def _all(
             yield f"images/{digest[:2]}/{digest}.png", [images.read(digest)]
 
 
-def _comparable(bundle: Bundle, made: Mapping[str, str]) -> list[str]:
-    """Name what can be compared: not the README, whose words may change with a release."""
-    stored = [*bundle.archive.under("ratings"), "votes.csv"]
-    return [name for name in stored if name in bundle.archive or name in made]
-
-
 def _differences(
-    stored: Mapping[str, str], made: Mapping[str, str], packages: Mapping[str, str]
+    bundle: Bundle, made: Mapping[str, str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Compare all but the README, whose words may change with a release."""
     faults: list[str] = []
     notes: list[str] = []
-    if stored["votes.csv"] != made["votes.csv"]:
+    if bundle.archive.read("votes.csv") != made["votes.csv"].encode():
         faults.append("votes.csv is not what the facts say")
-    for name in sorted({*stored, *made}):
-        if name.startswith("ratings/"):
-            was, now_is = (json.loads(texts.get(name, "{}")) for texts in (stored, made))
-            for where, old, new in _unlike(was, now_is):
-                figures = isinstance(old, float | int) or isinstance(new, float | int)
-                said = f"{name}, {where}: {old!r} is stored, the votes now give {new!r}"
-                (faults if figures else notes).append(said)
+    names = (n for n in {*bundle.archive.under("ratings"), *made} if n.startswith("ratings/"))
+    for name in sorted(names):
+        stored = bundle.archive.json(name) if name in bundle.archive else {}
+        for where, old, new in _unlike(stored, json.loads(made.get(name, "{}"))):
+            figures = isinstance(old, float | int) or isinstance(new, float | int)
+            said = f"{name}, {where}: {old!r} is stored, the votes now give {new!r}"
+            (faults if figures else notes).append(said)
     if faults:
-        faults += _other_packages(packages)
+        faults += _other_packages(bundle.about.packages)
     return tuple(faults), tuple(notes)
 
 

@@ -133,13 +133,14 @@ class Ledger:
         keys: dict[Any, int] = {}
         later: list[tuple[Any, Row]] = []
         while chunk := list(islice(rows, _CHUNK)):
-            later += [
-                (_place(table, r), f) for r, f in chunk if any(f[c] is not None for c in itself)
-            ]
+            later += [(r["id"], f) for r, f in chunk if any(f[c] is not None for c in itself)]
             blank = dict.fromkeys(itself)
             new = self._insert_chunk(table, [facts | blank for _, facts in chunk])
             if table.name in self._referred:
-                keys |= dict(zip((_place(table, r) for r, _ in chunk), new, strict=True))
+                places = [row["id"] for row, _ in chunk]
+                if len({*keys, *places}) < len(keys) + len(places):
+                    raise StoreError(f"Two rows of {table.name} have one id: damaged rows.")
+                keys |= dict(zip(places, new, strict=True))
         for place, facts in later:
             own = {c: _found(table, keys, c, facts[c]) for c in itself if facts[c] is not None}
             change = sa.update(table).where(table.c.id == keys[place])
@@ -202,13 +203,6 @@ def _found(table: Table, names: Mapping[Any, Any], key: str, value: Any) -> Any:
             f"A row of {table.name} names the {key} {value!r}, which is not among the rows: "
             "they are damaged."
         ) from None
-
-
-def _place(table: Table, row: Row) -> int:
-    place = row.get("id")
-    if not isinstance(place, int):
-        raise StoreError(f"A row of {table.name} has no place: damaged rows.")
-    return place
 
 
 def _fits(column: Column[Any], value: Any) -> bool:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -346,3 +347,43 @@ def test_scores_are_held_against_the_votes(arena: Terminal, run: Run) -> None:
     found = arena.json("concordance", *where, "--run", run.path, "--exclude", "too-few=1")
     assert found["scorers"][0]["accuracy"]["value"] > 0.6
     assert found["exclusion"]
+
+
+def test_a_study_leaves_as_a_bundle_and_is_rated_and_imported(
+    arena: Terminal, run: Run, tmp_path: Path
+) -> None:
+    where = ("--database", "a.sqlite", "--study", "s")
+    arena("load", *where, "--run", run.path, "--seed", 1)
+    arena("simulate", *where, "--run", run.path, "--raters", 4, "--votes", 40, "--quiet")
+    made = arena.json("bundle", *where, "--run", run.path, "--out", "s.zip", "--payment", "none")
+    assert (made["votes"], made["pictures"]) == (40, 0)
+    assert made["digest"] in arena("bundle", "--check", "s.zip")
+    assert arena.json("rate", "--bundle", "s.zip") == arena.json("rate", *where)
+    arrived = arena.json("votes", "import", "--database", "b.sqlite", "--file", "s.zip")
+    assert arrived == {"study": "s", "imported": 40}
+    assert arena.json("rate", "--database", "b.sqlite") == arena.json("rate", *where)
+    again = arena.fails("votes", "import", "--database", "b.sqlite", "--file", "s.zip")
+    assert "is the study 's' already" in again
+
+
+def test_a_bundle_that_does_not_hold_is_refused(arena: Terminal, run: Run) -> None:
+    arena("load", "--database", "a.sqlite", "--study", "s", "--run", run.path)
+    arena("bundle", "--database", "a.sqlite", "--out", "s.zip")
+    with zipfile.ZipFile("s.zip", "a") as archive:
+        archive.writestr("stowaway", "")
+    said = "stowaway is not in its list"
+    assert said in arena.fails("bundle", "--check", "s.zip")
+    assert said in arena.fails("rate", "--bundle", "s.zip")
+    code, out, _ = arena.all("bundle", "--check", "s.zip", "--json")
+    assert code == 1
+    assert said in json.loads(out)["faults"][0]
+    assert "Say --database" in arena.fails("bundle", "--study", "s")
+
+
+def test_votes_leave_in_the_columns_of_other_tools(arena: Terminal, file: Path) -> None:
+    arena("votes", "import", "--database", "a.sqlite", "--file", file)
+    export = ("votes", "export", "--database", "a.sqlite", "--format")
+    assert arena(*export, "evalica").startswith("left,right,winner\na,b,left\n")
+    assert arena(*export, "arena-rank").startswith("model_a,model_b,winner\na,b,model_a\n")
+    assert json.loads(arena(*export, "fastchat"))[0]["judge"] == "x"
+    assert "Unknown format of votes 'excel'" in arena.fails(*export, "excel")
