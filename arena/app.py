@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,7 +20,8 @@ from evalkit.errors import EvalkitError, ImageError, MissingPackageError, StudyE
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 try:
     import gradio as gr
-    from fastapi import FastAPI, Request, Response
+    from fastapi import Body, FastAPI, Request, Response
+    from fastapi.responses import HTMLResponse
 except ImportError as error:  # pragma: no cover - needs an environment without the extra
     raise MissingPackageError(error.name or "gradio", "arena", "The voting page") from None
 
@@ -50,19 +51,19 @@ class Desk:
         self.arena = Arena(store, name)
         self._images = store.images(self.arena.study)
 
-    def show(self, request: gr.Request) -> str:
+    def show(self, request: Request) -> str:
         """Show the open battle of whoever asks: a reload changes nothing."""
         key = key_of(request.headers.get("cookie"))
         return self._stage(self.arena.enter(key)) if key else page.needs_cookie()
 
-    def answer(self, event: gr.EventData, request: gr.Request) -> str:
+    def answer(self, request: Request, said: Annotated[Any, Body()] = None) -> str:
         """Act on a click or a key, and show what comes next."""
         key = key_of(request.headers.get("cookie"))
         if key is None:
             return page.needs_cookie()
         rater = self.arena.enter(key)
         try:
-            return self._stage(rater, self._act(rater, Answer.model_validate(event._data)))
+            return self._stage(rater, self._act(rater, Answer.model_validate(said)))
         except (EvalkitError, ValueError) as error:
             return self._stage(rater, _in_words(error))
 
@@ -81,14 +82,21 @@ class Desk:
 
     def _act(self, rater: Rater, said: Answer) -> str:
         if said.choice == "undo":
-            self.arena.undo(rater)
-            return "Undone. Please answer this one again."
+            return self._undo(rater, said.token)
         if said.choice == "skip":
             self.arena.skip(said.token, rater)
             return "Skipped."
         outcome = Outcome(said.choice)
         self.arena.cast(said.token, rater, outcome, seconds=said.seconds)
         return self._revealed(rater, said.token) if self.arena.study.reveal else ""
+
+    def _undo(self, rater: Rater, shown: str) -> str:
+        """Undo once, however often it is asked while the same battle is shown."""
+        battle = self.arena.open(rater)
+        if (battle.token if battle else "") != shown:
+            return ""
+        self.arena.undo(rater)
+        return "Undone. Please answer this one again."
 
     def _revealed(self, rater: Rater, token: str) -> str:
         battle = self.arena.find(token, rater)
@@ -112,18 +120,24 @@ class Desk:
 
 
 def build(store: Store, name: str) -> Guard:
-    """Return the whole web application of one study."""
+    """Return the whole web application of one study.
+
+    Gradio serves the page; what is said goes by two plain routes. Its own handlers are shut
+    (guard.py): each is a public endpoint, and its client gives up at the first lost connection.
+    """
     desk = Desk(store, name)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.get("/health")(lambda: {"status": "ok"})
+    app.get("/stage", response_class=HTMLResponse)(desk.show)
+    app.post("/answer", response_class=HTMLResponse)(desk.answer)
     app.get("/battle/{token}/{side}")(desk.picture)
-    theme = gr.themes.Base(font=_FONT, font_mono=("ui-monospace", "monospace"))
+    app.get("/face/{version}/{file}")(_file)
     mounted = gr.mount_gradio_app(
         app,
-        _blocks(desk.show, desk.answer),
+        _blocks(),
         path="/",
-        theme=theme,
-        css=page.asset("page.css"),
+        theme=_theme(),
+        head=page.head(),
         footer_links=[],
         run_history=False,
         ssr_mode=False,
@@ -155,21 +169,31 @@ def _listening(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _blocks(show: Callable[..., str], answer: Callable[..., str]) -> Any:
+def _blocks() -> Any:
     with gr.Blocks(title="Which picture?", analytics_enabled=False, fill_width=True) as blocks:
-        stage = gr.HTML(elem_id="stage")
-        controls = gr.HTML(
-            elem_id="controls",
-            html_template=page.asset("controls.html"),
-            js_on_load=page.asset("page.js"),
+        gr.HTML(
+            elem_id="page",
+            html_template=page.SHELL,
+            js_on_load=page.boot(),
             apply_default_css=False,
         )
-        quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
-        blocks.load(show, None, stage, api_visibility="private", **quiet)
-        controls.submit(
-            answer, None, stage, api_visibility="private", trigger_mode="multiple", **quiet
-        )
     return blocks
+
+
+def _theme() -> Any:
+    """Colour the page before its style sheet is there: no white flash."""
+    theme = gr.themes.Base(font=_FONT, font_mono=("ui-monospace", "monospace"))
+    return theme.set(body_background_fill=page.PAPER, body_background_fill_dark=page.PAPER_DARK)
+
+
+def _file(version: str, file: str) -> Response:
+    """Send a script of the page, to be kept for good: its address names its content."""
+    found = page.files().get(file)
+    if found is None or version != page.version():
+        return Response("Not found", 404)
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    kind = "text/css" if file.endswith(".css") else "text/javascript"
+    return Response(found, media_type=kind, headers=headers)
 
 
 def _in_words(error: Exception) -> str:

@@ -14,9 +14,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 COOKIE = "rater"
 _YEAR = 365 * 24 * 3600
 
-OPEN_PATHS = ("/", "/config", "/favicon.ico", "/health", "/manifest.json", "/theme.css")
-OPEN_FOLDERS = ("/assets/", "/battle/", "/static/", "/svelte/", "/gradio_api/run/")
-"""Gradio offers far more (uploads, files, a proxy, a queue); a study's page needs none of it."""
+OPEN_PATHS = (
+    "/",
+    "/answer",
+    "/config",
+    "/favicon.ico",
+    "/health",
+    "/manifest.json",
+    "/stage",
+    "/theme.css",
+)
+OPEN_FOLDERS = ("/assets/", "/battle/", "/face/", "/static/", "/svelte/")
+"""Gradio offers far more (handlers, uploads, files, a proxy); a study's page needs none of it."""
 
 _HEADERS = {
     "Content-Security-Policy": (

@@ -5,15 +5,26 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from arena.records import Battle, Progress, Study
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment
 
-ASSETS = Path(__file__).parent / "assets"
+_HERE = Path(__file__).parent
+ASSETS, TEMPLATES = _HERE / "assets", _HERE / "templates"
+
+PAPER, PAPER_DARK = "#f6f5f3", "#151617"
+"""The background, as in page.css."""
+
+SHELL = (
+    '<div class="desk" aria-busy="true"></div>'
+    '<p class="live" role="status" aria-live="polite" aria-atomic="true"></p>'
+)
+"""What stands on the page before the server has said anything; the live region outlasts it."""
 
 
 @dataclass(frozen=True)
@@ -33,28 +44,64 @@ def stage(view: View) -> str:
     done, total = view.progress.done, view.progress.total
     title, message = _ending(view)
     width, height = view.study.width or 1, view.study.height or 1
-    return _template().render(
-        study=view.study,
-        battle=view.battle,
+    battle, study = view.battle, view.study
+    count = f"{done} of {total} answered" if study.quota else f"{done} answered"
+    return _render(
+        "stage.html",
+        kind="battle" if battle else "end",
+        language="en",
+        direction="ltr",
+        battle=battle,
         progress=view.progress,
         turn=secrets.token_hex(4),  # a new one each time, so that the page knows it was answered
+        width=width,
+        height=height,
         ratio=f"{width / height:.4f}",
         upcoming=_addresses(view.upcoming),
+        pause=0,
+        can_undo=done > 0 or battle is not None,
         percent=f"{100 * done / total if total else 0:.1f}",
-        count=f"{done} of {total} answered" if view.study.quota else f"{done} answered",
-        title=title,
-        message=message,
+        count=count,
+        question=study.question if battle else title,
+        hint=study.hint if battle else message,
+        prompt=battle.left.prompt if battle and study.show_prompt else "",
         notice=view.notice,
+        said=f"{view.notice} {count}".strip(),
+        words={"kept": "No connection. Your answer is kept and will be sent again."},
     )
 
 
 def needs_cookie() -> str:
     """Render what a browser without cookies is told."""
-    return (
-        '<section class="stage"><header class="end"><h1>Please allow cookies for this page</h1>'
-        '<p class="hint">One cookie remembers which answers are yours. Allow it, then reload.</p>'
-        "</header></section>"
+    return _render(
+        "message.html",
+        title="Please allow cookies for this page",
+        message="One cookie remembers which answers are yours. Allow it, then reload.",
+        language="en",
+        direction="ltr",
     )
+
+
+def files() -> dict[str, bytes]:
+    """Return the files that the browser loads, by name."""
+    return {path.name: path.read_bytes() for path in sorted(ASSETS.iterdir())}
+
+
+@cache
+def version() -> str:
+    """Name the state of the browser's files: their address changes when they do."""
+    return sha256(b"".join(files().values())).hexdigest()[:12]
+
+
+def head() -> str:
+    """Return the link to the style sheet: Gradio would rewrite one that it was given."""
+    return f'<link rel="stylesheet" href="face/{version()}/page.css">'
+
+
+def boot() -> str:
+    """Return the script that Gradio runs once its component is on the page."""
+    address = f"face/{version()}/page.js"
+    return f"import(new URL({address!r}, document.baseURI)).then((page) => page.start(element));"
 
 
 def asset(name: str) -> str:
@@ -75,11 +122,19 @@ def _addresses(battle: Battle | None) -> str:
     return " ".join(f"battle/{battle.token}/{s}" for s in ("left", "right")) if battle else ""
 
 
+def _render(name: str, **values: Any) -> str:
+    return _environment().get_template(name).render(values)
+
+
 @cache
-def _template() -> Template:
+def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    loader = FileSystemLoader(ASSETS)
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(
-        "stage.html"
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
     )
+    environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+    return environment

@@ -1,99 +1,245 @@
-// Runs once, inside the controls: `element` is their root and `trigger` sends an event to the server.
+// The page: shows what the server sends, and lets a rater answer once both pictures were seen.
+import { Look } from "./look.js";
+import * as talk from "./talk.js";
+
 const KEYS = {
-  ArrowLeft: "left", ArrowRight: "right", ArrowUp: "tie", t: "tie", ArrowDown: "both_bad", b: "both_bad",
-  s: "skip", u: "undo", z: "undo",
+  ArrowLeft: "left", ArrowRight: "right", ArrowUp: "tie", t: "tie", ArrowDown: "both_bad", b: "both_bad", s: "skip", u: "undo",
 };
-const PATIENCE = 8000; // ms without an answer of the server; sending again is safe, one battle is one vote
-const host = document.getElementById("stage");
-const lens = element.querySelector("dialog");
-const buttons = [...element.querySelectorAll("[data-choice]")];
-let turn = null; // the state of the page that is shown
-let readyAt = 0;
-let waiting = null;
-let fetched = [];
+const TOOLS = { z: "zoom", c: "place", f: "full", "+": "nearer", "=": "nearer", "-": "farther", 0: "whole", Escape: "leave" };
+const SLOW = 10000; // ms until a rater is told that a picture is slow, and may skip it
 
-const stage = () => host.querySelector(".stage");
-const allow = (choices) => buttons.forEach((b) => { b.disabled = !choices.includes(b.dataset.choice); });
+let desk, live, look;
+let sources = {}; // what each part of the stage was made of
+let kept = new Map(); // pictures fetched beforehand, by address
+let pending = false;
+let readyAt = 0; // when both pictures could be seen
+let awakeAt = Infinity;
+let timers = [];
 
-function settle() {
+const stage = () => desk.querySelector(".stage");
+const words = () => JSON.parse(stage().dataset.words);
+const buttons = (selector = "[data-choice]") => [...stage().querySelectorAll(selector)];
+const pictures = () => [...stage().querySelectorAll(".pair img")];
+
+export function start(element) {
+  desk = element.querySelector(".desk");
+  live = element.querySelector(".live");
+  look = new Look(refresh);
+  look.listen(desk);
+  desk.addEventListener("click", onClick);
+  document.addEventListener("keydown", onKey);
+  document.addEventListener("fullscreenchange", refresh);
+  document.addEventListener("visibilitychange", settle);
+  window.addEventListener("online", () => stage() && retry());
+  const left = talk.unanswered();
+  (left ? talk.act(left, trouble) : talk.stage(location.search, trouble)).then(show, reload);
+}
+
+function reload(error) {
+  if (!(error instanceof talk.Refused)) throw error;
+  talk.stage(location.search, trouble).then(show);
+}
+
+// --- showing ---
+
+function show(html) {
+  const fresh = new DOMParser().parseFromString(html, "text/html").querySelector(".stage");
+  const parts = Object.fromEntries([...fresh.querySelectorAll("[data-part]")].map((p) => [p.dataset.part, p.outerHTML]));
   const now = stage();
-  const pictures = [...now.querySelectorAll(".pair img")];
-  pictures.forEach((p) => p.closest("figure").classList.toggle("failed", p.complete && !p.naturalWidth));
-  if (!now.dataset.token || now.dataset.turn !== turn || waiting) return;
-  if (pictures.some((p) => p.complete && !p.naturalWidth)) {
-    now.classList.add("broken");
-    allow(["skip", "undo"]);
-  } else if (pictures.every((p) => p.complete)) {
-    now.classList.add("ready");
-    readyAt = performance.now();
-    allow(buttons.map((b) => b.dataset.choice));
-    fetched = (now.dataset.next || "").split(" ").filter(Boolean).map((url) => Object.assign(new Image(), { src: url }));
+  const same = now && now.dataset.kind === fresh.dataset.kind && now.lang === fresh.lang;
+  pending = false;
+  timers.forEach(clearTimeout);
+  adopt(fresh);
+  if (same) patch(now, fresh, parts);
+  else desk.replaceChildren(fresh);
+  sources = parts;
+  arrive(now && !same);
+}
+
+// Only what changed is exchanged: a button keeps the focus, and nothing flickers.
+function patch(now, fresh, parts) {
+  for (const { name } of [...now.attributes]) if (!fresh.hasAttribute(name)) now.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) now.setAttribute(name, value);
+  for (const [name, source] of Object.entries(parts)) {
+    if (source === sources[name]) continue;
+    now.querySelector(`[data-part="${name}"]`).replaceWith(fresh.querySelector(`[data-part="${name}"]`));
   }
 }
 
-// The pair takes what height the words and the buttons leave.
-function fit() {
-  const pair = stage()?.querySelector(".pair");
-  if (!pair) return;
-  const above = pair.getBoundingClientRect().top - stage().getBoundingClientRect().top;
-  stage().style.setProperty("--around", `${Math.ceil(above + element.offsetHeight) + 6}px`);
+function adopt(fresh) {
+  for (const image of fresh.querySelectorAll(".pair img")) {
+    const ready = kept.get(image.getAttribute("src"));
+    if (!ready) continue;
+    for (const { name, value } of image.attributes) if (name !== "src") ready.setAttribute(name, value);
+    image.replaceWith(ready);
+  }
+  kept = new Map();
 }
 
-function show() {
+function arrive(changed) {
   const now = stage();
-  if (!now || now.dataset.turn === turn) return;
-  turn = now.dataset.turn;
-  clearTimeout(waiting);
-  waiting = null;
-  buttons.forEach((b) => b.classList.remove("chosen"));
-  allow(now.dataset.token ? [] : ["undo"]);
-  element.querySelector(".controls").classList.toggle("over", !now.dataset.token);
-  const text = now.querySelector("blockquote");
-  if (text) text.classList.toggle("long", text.scrollHeight > 72);
-  fit();
-  now.querySelectorAll(".pair img").forEach((p) => { p.onload = settle; p.onerror = settle; });
-  settle();
+  document.documentElement.lang = now.lang;
+  document.documentElement.dir = now.dir;
+  document.title = now.dataset.title;
+  live.textContent = now.dataset.said;
+  readyAt = 0;
+  awakeAt = Infinity;
+  buttons().forEach((button) => button.classList.remove("chosen"));
+  if (changed) now.querySelector("h1")?.focus({ preventScroll: true });
+  const pair = now.querySelector(".pair");
+  if (pair) {
+    pictures().forEach((image) => { image.onload = settle; image.onerror = settle; });
+    timers = [setTimeout(slow, SLOW)];
+    look.take(pair);
+    settle();
+  }
+  refresh();
 }
 
-function again() {
-  waiting = null;
-  const now = stage();
-  delete now.dataset.chosen;
-  buttons.forEach((b) => b.classList.remove("chosen"));
-  now.querySelector(".notice").textContent = "The server has not answered. Please try again.";
-  settle();
+// --- pictures ---
+
+const broken = (image) => image.complete && !image.naturalWidth;
+const whole = (image) => image.complete && image.naturalWidth > 0;
+
+function settle() {
+  const all = stage() ? pictures() : [];
+  for (const image of all) complain(image, broken(image) ? "failed" : whole(image) ? null : image.dataset.trouble);
+  if (all.length && all.every(whole) && !readyAt && !document.hidden) ready();
+  else refresh();
 }
 
-function choose(choice) {
-  const button = buttons.find((b) => b.dataset.choice === choice);
-  if (button.disabled || waiting) return;
+function ready() {
+  readyAt = performance.now();
+  const pause = Number(stage().dataset.pause) * 1000;
+  awakeAt = readyAt + pause;
+  stage().style.setProperty("--pause", `${pause}ms`);
+  timers.push(setTimeout(refresh, pause + 5));
+  fetchNext();
+  refresh();
+}
+
+function fetchNext() {
+  for (const url of stage().dataset.next.split(" ").filter(Boolean)) {
+    const image = Object.assign(new Image(), { src: url });
+    image.decode().catch(() => kept.delete(url)); // it is asked for again when its turn comes
+    kept.set(url, image);
+  }
+}
+
+function complain(image, trouble) {
+  const box = image.closest(".frame").querySelector(".trouble");
+  if (trouble) image.dataset.trouble = trouble;
+  else delete image.dataset.trouble;
+  box.hidden = !trouble;
+  box.dataset.now = trouble || "";
+}
+
+function slow() {
+  pictures().filter((image) => !image.complete).forEach((image) => complain(image, "slow"));
+  refresh();
+}
+
+function retry(images = pictures().filter(broken)) {
+  for (const image of images) {
+    complain(image, null);
+    image.src = image.getAttribute("src");
+  }
+}
+
+// --- what can be done now ---
+
+function isAwake() { return performance.now() >= awakeAt && look.bothSeen; }
+
+function allowed(choice) {
+  const { dataset } = stage();
+  if (pending) return false;
+  if (choice === "undo") return dataset.undo === "yes";
+  if (!dataset.token) return true;
+  if (choice === "skip") return readyAt > 0 || pictures().some((image) => image.dataset.trouble);
+  return isAwake();
+}
+
+function refresh() {
   const now = stage();
-  now.dataset.chosen = choice;
-  button.classList.add("chosen");
-  allow([]);
-  waiting = setTimeout(again, PATIENCE);
+  if (!now) return;
+  buttons().forEach((button) => button.setAttribute("aria-disabled", String(!allowed(button.dataset.choice))));
+  if (!now.dataset.token) return;
+  now.classList.toggle("ready", readyAt > 0);
+  now.classList.toggle("awake", isAwake());
+  now.classList.toggle("other", readyAt > 0 && !look.bothSeen);
+  press("zoom", look.near);
+  press("place", look.single);
+  press("full", Boolean(document.fullscreenElement));
+  const full = now.querySelector("[data-tool=full]");
+  if (full) full.hidden = !document.fullscreenEnabled;
+}
+
+function press(tool, on) {
+  stage().querySelector(`[data-tool="${tool}"]`)?.setAttribute("aria-pressed", String(on));
+}
+
+// --- acting ---
+
+function choose(choice, more = {}) {
+  if (!allowed(choice)) return;
+  const now = stage();
   const seconds = readyAt ? (performance.now() - readyAt) / 1000 : null;
-  trigger("submit", { choice, token: now.dataset.token || "", seconds });
+  pending = true;
+  now.dataset.chosen = choice;
+  buttons().filter((button) => button.dataset.choice === choice).forEach((button) => button.classList.add("chosen"));
+  refresh();
+  talk.act({ choice, token: now.dataset.token || "", seconds, ...more }, trouble).then(show, reload);
 }
 
-element.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-choice]");
-  if (button) choose(button.dataset.choice);
-});
-host.addEventListener("click", (event) => {
-  const zoom = event.target.closest("[data-zoom]");
-  if (!zoom || !stage().classList.contains("ready")) return;
-  lens.querySelector("img").src = zoom.querySelector("img").src;
-  lens.showModal();
-});
-lens.addEventListener("click", () => lens.close());
-document.addEventListener("keydown", (event) => {
-  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || lens.open) return;
-  const choice = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!choice) return;
+function trouble(on) {
+  const now = stage();
+  if (!now) return;
+  const notice = now.querySelector(".notice");
+  notice.classList.toggle("alarm", on);
+  notice.textContent = on ? words().kept : "";
+  live.textContent = notice.textContent;
+}
+
+function use(tool) {
+  if (!stage()?.dataset.token || !look.pair) return;
+  if (tool === "zoom") look.toggle();
+  else if (tool === "nearer" || tool === "farther") look.step(tool === "nearer");
+  else if (tool === "whole") look.zoom(1);
+  else if (tool === "place") look.setSingle(!look.single);
+  else if (tool === "full") fullScreen();
+  else if (tool === "leave") look.near ? look.zoom(1) : look.setSingle(false);
+}
+
+function fullScreen() {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else document.documentElement.requestFullscreen?.().catch(() => {});
+}
+
+function onClick(event) {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const { choice, tool, show: side } = button.dataset;
+  if (choice) choose(choice);
+  else if (tool) use(tool);
+  else if (side) look.show(side);
+  else if ("again" in button.dataset) retry([button.closest(".frame").querySelector("img")]);
+}
+
+// Where letters are typed through an input method, the key's place on the board counts.
+function nameOf(event) {
+  if (/^Key[A-Z]$/.test(event.code) && !/^[a-z]$/i.test(event.key)) return event.code[3].toLowerCase();
+  return event.key.length === 1 ? event.key.toLowerCase() : event.key;
+}
+
+function onKey(event) {
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || !stage()) return;
+  if (event.target.closest?.("input, textarea, select, dialog")) return;
+  const key = nameOf(event);
+  const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
+  if (event.shiftKey && arrow) look.pair && look.nudge(...arrow);
+  else if (key === " " && look.single && !event.target.closest?.("button")) look.flip();
+  else if (KEYS[key] && stage().querySelector(`[data-choice="${KEYS[key]}"]`)) choose(KEYS[key]);
+  else if (TOOLS[key] && stage().dataset.token) use(TOOLS[key]);
+  else return;
   event.preventDefault();
-  choose(choice);
-});
-window.addEventListener("resize", fit);
-new MutationObserver(show).observe(host, { childList: true, subtree: true });
-show();
+}

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
@@ -25,6 +26,9 @@ from evalkit.prompts import Suite
 from evalkit.records import Generation, Manifest, ModelSpec, Prompt
 from evalkit.runs import Run
 from tests.conftest import needs
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 MODELS = ("alpha-model", "beta-model", "gamma-model")
 
@@ -108,6 +112,19 @@ def arena(store: Store, run: Run) -> Arena:
     """Open a study of the small run."""
     studies.load(store, run, studies.describe("s", seed=7))
     return Arena(store, "s")
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Start one Chromium; each test's rater has a context of its own in it."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.arena.visitor import FLAGS
+
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        yield opened
+        opened.close()
 
 
 def built(store: Store, name: str) -> Guard:

@@ -19,7 +19,7 @@ from evalkit.errors import ImageError
 from evalkit.runs import Run
 from tests.arena.conftest import MODELS, built
 
-SHOW, ANSWER = 0, 1
+SHOW, ANSWER = "stage", "answer"
 
 
 @pytest.fixture
@@ -39,12 +39,11 @@ def client(files: Store) -> Iterator[TestClient]:
         yield visitor
 
 
-def call(client: TestClient, function: int, said: Any = None) -> str:
-    """Call a handler as the page does and return the stage's HTML."""
-    body = {"data": [], "fn_index": function, "session_hash": "x", "event_data": said}
-    answer = client.post("/gradio_api/run/predict", json=body)
+def call(client: TestClient, function: str, said: Any = None) -> str:
+    """Say something as the page does and return the stage's HTML."""
+    answer = client.get("/stage") if function == SHOW else client.post("/answer", json=said)
     assert answer.status_code == 200, answer.text
-    return str(answer.json()["data"][0])
+    return answer.text
 
 
 def token_in(stage: str) -> str:
@@ -83,6 +82,8 @@ def test_every_answer_has_the_strict_headers(client: TestClient) -> None:
 
 
 SHUT = (
+    "/gradio_api/run/predict",
+    "/gradio_api/run/answer",
     "/gradio_api/upload",
     "/gradio_api/queue/join",
     "/gradio_api/queue/data",
@@ -93,6 +94,7 @@ SHUT = (
     "/file=/etc/passwd",
     "/gradio_api/proxy=http://localhost",
     "/gradio_api/component_server",
+    "/gradio_api/component_server/",
     "/gradio_api/call/answer",
     "/gradio_api/api/answer",
     "/gradio_api/runs",
@@ -113,6 +115,25 @@ def test_doors_that_no_rater_needs_are_shut(client: TestClient) -> None:
 def test_the_page_s_own_files_do_not_lead_elsewhere(client: TestClient) -> None:
     for path in ("/static/../../../etc/passwd", "/assets/%2e%2e/%2e%2e/config", "/svelte/../x"):
         assert client.get(path).status_code >= 400
+
+
+def test_the_page_s_scripts_are_kept_for_good_under_their_version(client: TestClient) -> None:
+    for name in page.files():
+        sent = client.get(f"/face/{page.version()}/{name}")
+        assert sent.content == page.files()[name]
+        assert "immutable" in sent.headers["cache-control"]
+    for path in (f"/face/{page.version()}/stage.html", "/face/old/page.js", "/face/x/../app.py"):
+        assert client.get(path).status_code == 404, path
+
+
+def test_undo_sent_twice_undoes_once(client: TestClient, files: Store) -> None:
+    stage = call(client, SHOW)
+    for _ in range(2):
+        stage = call(client, ANSWER, {"choice": "left", "token": token_in(stage)})
+    undo = {"choice": "undo", "token": token_in(stage)}
+    first, second = call(client, ANSWER, undo), call(client, ANSWER, undo)
+    assert token_in(first) == token_in(second)
+    assert standing(files) == ["left"]
 
 
 def test_health_answers(client: TestClient) -> None:
