@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from arena import shares
 from arena.clusters import Clusters
+from arena.codes import Codes
 from arena.judged import Judged, mirrored
 from arena.shares import Share, subset
-from arena.tally import BOTH_BAD, TIE, Codes, Floats
+from arena.tally import BOTH_BAD, TIE, Floats
 
 NO_REPEATS = (
     "unknown: no two raters decided on the same two pictures; give some pairs to several raters "

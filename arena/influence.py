@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
+from arena.codes import factorise
 from arena.estimate import Options, separated
 from arena.identify import identify
 from arena.likelihood import Pairs, Shape, chances, invert, newton
-from arena.tally import TIE, Floats, Ints, Tally, count, factorise
+from arena.tally import TIE, Floats, Ints, Tally, count
 from arena.uncertainty import outcome_counts
 from evalkit.errors import UnknownNameError, VotesError
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from arena.tally import LEFT, MIRRORED, RIGHT, Codes, Floats, Tally, count, factorise
+from arena.codes import Codes, factorise
+from arena.tally import LEFT, MIRRORED, RIGHT, Floats, Tally, count
 from evalkit.errors import EvalkitError, VotesError
 from evalkit.runs import Run
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from arena.clusters import Clusters
+from arena.codes import Codes
 from arena.comparisons import quantile, two_sided
-from arena.tally import Codes, Floats, Ints
+from arena.tally import Floats, Ints
 from arena.uncertainty import FLOOR
 
 ESTIMATED = "estimated"
