@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from evalkit import provenance
 from evalkit.errors import StudyError
 from evalkit.images import ImageStore
 from evalkit.runs import Run
+
+SAME = 1e-9
+"""Figures this near, absolutely or relatively, are the same: sums may be added in another order."""
 
 _FOLDERS = re.compile(r"(?<![\w.:/~])~?/(?:[^\s/'\":,;]+/)+")
 """The folders of an absolute path in a text."""
@@ -221,8 +225,14 @@ def _unlike(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, Any, Any
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for place, (one, other) in enumerate(zip(old, new, strict=True)):
             yield from _unlike(one, other, f"{where}[{place}]")
-    elif old != new:
+    elif not _equal(old, new):
         yield where, old, new
+
+
+def _equal(old: Any, new: Any) -> bool:
+    """Say whether two leaves are the same; of figures, all but the last digits of a float."""
+    both = isinstance(old, float) and isinstance(new, float)
+    return math.isclose(old, new, rel_tol=SAME, abs_tol=SAME) if both else bool(old == new)
 
 
 def _other_packages(packages: Mapping[str, str]) -> Iterator[str]:

@@ -290,7 +290,7 @@ def _check_bundle(file: Path, as_json: bool) -> None:
         print(f"Note: {note}.")
     if found.faults:
         raise BundleError(f"{file} does not hold:\n  " + "\n  ".join(found.faults))
-    print(f"{file}: whole; its {found.votes} votes give the stored ratings to the last digit.")
+    print(f"{file}: whole; its {found.votes} votes give the stored ratings to nine digits.")
     print(f"Its contents have the digest {found.digest}.")
 
 
@@ -542,6 +542,25 @@ def _counted(database: str, study: str | None) -> tuple[dict[str, Any], list[str
     with _store(database) as store:
         found = counting.audit(store, studies.only_study(store, study))
     return found.to_dict(), found.lines()
+
+
+@app.command()
+def recount(
+    database: Database,
+    study: MaybeStudy = None,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Make the kept counts anew from the votes.")
+    ] = False,
+) -> None:
+    """Check the counts that rate --live reads against the votes; the votes are always right."""
+    from arena import live, studies
+
+    with _store(database) as store:
+        name = studies.only_study(store, study)
+        wrong = live.recount(store, name) if mend else live.check(store, name)
+    if not mend:
+        live.refuse_miscounts(name, wrong)
+    print(f"{name}: {f'{len(wrong)} counts mended' if wrong else 'the counts are right'}.")
 
 
 @app.command()

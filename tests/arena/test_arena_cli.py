@@ -224,7 +224,7 @@ def test_a_study_can_be_closed_and_reopened(arena: Terminal, run: Run) -> None:
 
 def test_a_current_database_is_upgraded_to_itself(arena: Terminal, file: Path) -> None:
     arena("votes", "import", "--database", "a.sqlite", "--file", file)
-    newest = database._known()[-1]
+    newest = database.versions()[-1]
     assert arena("upgrade", "--database", "a.sqlite") == f"a.sqlite has version {newest}.\n"
 
 

@@ -155,7 +155,7 @@ def test_an_older_database_names_the_command_that_upgrades_it() -> None:
 
 def test_upgrading_what_is_current_changes_nothing(database: str) -> None:
     Store.open(database, create=True).close()
-    assert upgrade(database) == databases._known()[-1]
+    assert upgrade(database) == databases.versions()[-1]
     Store.open(database).close()
 
 
