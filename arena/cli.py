@@ -300,7 +300,9 @@ def rate(
     study: MaybeStudy = None,
     votes: MaybeVotes = None,
     bundle: Annotated[Path | None, typer.Option(help="A bundle, instead of a database.")] = None,
-    model: Annotated[str, typer.Option(help="davidson, bradley-terry or elo.")] = "davidson",
+    model: Annotated[
+        str, typer.Option(help="davidson, rao-kupper, bradley-terry or elo.")
+    ] = "davidson",
     criterion: Annotated[
         str | None, typer.Option(help="Only the votes of this criterion of a votes.csv.")
     ] = None,

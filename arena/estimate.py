@@ -12,14 +12,8 @@ from arena import elo
 from arena.clusters import Clusters, Groups, group
 from arena.comparisons import quantile, two_sided
 from arena.identify import finite_ties
-from arena.likelihood import (
-    MAX_ITERATIONS,
-    Fit,
-    Pairs,
-    Shape,
-    newton,
-    side_is_confounded,
-)
+from arena.likelihood import Pairs, Shape, side_is_confounded
+from arena.newton import MAX_ITERATIONS, Fit, newton
 from arena.tally import BOTH_BAD, LEFT, RIGHT, TIE, Floats, Tally
 from arena.uncertainty import Covariance, bootstrap, outcome_counts, sandwich
 from evalkit.errors import EvalkitError, UnknownNameError, VotesError
@@ -28,9 +22,10 @@ POINTS = float(400 / np.log(10))
 """Elo points per unit of log-odds: 400 points are odds of 10 : 1 among decisive votes."""
 CENTRE = 1000.0
 
-Model = Literal["davidson", "bradley-terry", "elo"]
+Model = Literal["davidson", "rao-kupper", "bradley-terry", "elo"]
 Method = Literal["sandwich", "bootstrap"]
-MODELS = ("davidson", "bradley-terry", "elo")
+MODELS = ("davidson", "rao-kupper", "bradley-terry", "elo")
+BOTH_BAD_RULES = ("tie", "drop", "ground")
 METHODS = ("sandwich", "bootstrap")
 
 
@@ -52,10 +47,16 @@ class Options:
         for kind, name, known in (
             ("rating model", self.model, MODELS),
             ("method for intervals", self.method, METHODS),
-            ("rule for both_bad", self.both_bad, ("tie", "drop")),
+            ("rule for both_bad", self.both_bad, BOTH_BAD_RULES),
         ):
             if name not in known:
                 raise UnknownNameError(kind, str(name), known)
+        if self.ground and self.model not in ("davidson", "bradley-terry"):
+            raise EvalkitError(
+                f"both_bad='ground' goes with davidson or bradley-terry, not with {self.model}, "
+                "which has no grounded law with a single best fit. Choose davidson, or count "
+                "both_bad as a tie or drop it."
+            )
         if not 0 < self.level < 1:
             raise EvalkitError(f"An interval's level lies between 0 and 1, not at {self.level}.")
         if self.replicates < 2:
@@ -67,12 +68,25 @@ class Options:
     def outcomes(self) -> tuple[int, ...]:
         """The outcomes that count."""
         every = (LEFT, RIGHT, TIE, BOTH_BAD)
-        return every if self.both_bad == "tie" else every[:BOTH_BAD]
+        return every[:BOTH_BAD] if self.both_bad == "drop" else every
+
+    @property
+    def ground(self) -> bool:
+        """Both bad is an outcome of its own, which gives strengths a zero: the line."""
+        return self.both_bad == "ground"
+
+    @property
+    def split_ties(self) -> bool:
+        """A tie is half a win each, for want of a tie parameter."""
+        return self.model == "bradley-terry"
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """Log-strengths of a group (sum zero) with their covariance, NaN where there is none."""
+    """Log-strengths of a group with their covariance, NaN where there is none.
+
+    They sum to zero, or are over the line if both bad was an outcome of its own.
+    """
 
     strengths: Floats
     covariance: Floats
@@ -82,17 +96,21 @@ class Estimate:
 
 
 def separated(tally: Tally, options: Options) -> bool:
-    """Say whether Davidson's ties make the estimate infinite although the group is connected."""
-    wins, draws = tally.wins(), tally.draws()
-    mixed = options.model == "davidson" and bool(wins.any()) and bool(draws.any())
-    return mixed and not finite_ties(wins, draws)
+    """Say whether ties make the estimate infinite although the group is connected."""
+    if options.model not in ("davidson", "rao-kupper"):
+        return False
+    wins, draws, bad = tally.wins(), tally.draws(), None
+    if options.ground:
+        draws, bad = tally.draws([TIE]), tally.draws([BOTH_BAD])
+    some = bool(draws.any()) and (options.ground or bool(wins.any()))
+    return some and not finite_ties(wins, draws, bad)
 
 
 def estimate(tally: Tally, by: Sequence[Clusters], options: Options) -> Estimate:
     """Estimate the strengths of models that are connected and not separated."""
     if options.model == "elo":
         return _replayed(tally, options)
-    if not tally.wins().any():
+    if not tally.wins().any() and not options.ground:
         return _all_equal(tally)
     return _fitted(tally, group(tally, by), options)
 
@@ -119,14 +137,31 @@ def _all_equal(tally: Tally) -> Estimate:
     return Estimate(np.zeros(size), _unknown(size), facts=facts, warnings=("every vote was a tie",))
 
 
+def law_of(model: str, tie: float | None, size: int, *, ground: bool) -> tuple[Shape, Floats]:
+    """Return the shape of a model's law, and its tie parameter (or nothing) as it is fitted."""
+    fitted = np.log([tie]) if tie else np.zeros(0)
+    # Rao and Kupper's kappa is one where no vote was a tie.
+    fitted = fitted if fitted.any() or model == "davidson" else np.zeros(0)
+    shape = Shape(size, False, len(fitted) > 0, ground=ground, threshold=model == "rao-kupper")
+    return shape, fitted
+
+
 def _unknown(size: int) -> Floats:
     return np.full((size, size), np.nan)
 
 
 def _fitted(tally: Tally, groups: Groups, options: Options) -> Estimate:
-    pairs, split = Pairs(tally.left, tally.right), options.model == "bradley-terry"
-    counts = outcome_counts(tally.counts[None], split_ties=split)
-    shape = Shape(len(tally.models), side=False, ties=bool(counts[..., TIE].any()))
+    pairs = Pairs(tally.left, tally.right)
+    counts = outcome_counts(
+        tally.counts[None], split_ties=options.split_ties, ground=options.ground
+    )
+    shape = Shape(
+        len(tally.models),
+        side=False,
+        ties=bool(counts[..., TIE].any()),
+        ground=options.ground,
+        threshold=options.model == "rao-kupper",
+    )
     plain = _converged(newton(pairs, counts, shape))
     sided = _with_side(pairs, counts, shape)
     chosen = sided if options.adjust_side and isinstance(sided, Fit) else plain
@@ -178,7 +213,7 @@ def _spread(fit: Fit, pairs: Pairs, tally: Tally, groups: Groups, options: Optio
         pairs,
         tally,
         groups,
-        split_ties=options.model == "bradley-terry",
+        split_ties=options.split_ties,
         replicates=options.replicates,
         seed=options.seed,
     )
@@ -223,21 +258,30 @@ def _side_effect(
 
 
 def _tie_parameter(fit: Fit, spread: Covariance, options: Options) -> dict[str, Any]:
+    """Report Davidson's nu or Rao and Kupper's kappa, whose logarithm was fitted."""
+    threshold = options.model == "rao-kupper"
+    name = "kappa" if threshold else "nu"
     if not fit.shape.ties:
-        split = options.model == "bradley-terry"
-        reason = "ties are half wins" if split else "zero: no vote was a tie"
-        return {"estimate": None if split else 0.0, "reason": reason}
-    log_nu, error = fit.theta[0, -1], np.sqrt(spread.matrix[-1, -1])
+        none = {"estimate": None, "reason": "ties are half wins"}
+        least = {"name": name, "estimate": float(threshold)}
+        reason = f"{'one' if threshold else 'zero'}: no vote was a tie"
+        return none if options.split_ties else least | {"reason": reason}
+    value, error = fit.theta[0, -1], np.sqrt(spread.matrix[-1, -1])
     reach = quantile(options.level, spread.freedom) * error
-    low, high = np.exp(log_nu - reach), np.exp(log_nu + reach)
-    return {"estimate": float(np.exp(log_nu)), "low": float(low), "high": float(high)}
+    low, high = value - reach, value + reach
+    if threshold:  # above zero, hence symmetric on its logarithm
+        low, high = value * np.exp(-reach / value), value * np.exp(reach / value)
+    estimate, low, high = (float(np.exp(end)) for end in (value, low, high))
+    return {"name": name, "estimate": estimate, "low": low, "high": high}
 
 
 def _interval_facts(
     spread: Covariance, groups: Groups, options: Options, size: int
 ) -> dict[str, Any]:
-    clustered = np.trace(spread.matrix[:size, :size])
-    independent = np.trace(spread.independent[:size, :size])
+    # Of differences: a common shift, which grounded votes tell too, is left out.
+    apart = np.eye(size) - 1 / size
+    clustered = np.trace(apart @ spread.matrix[:size, :size])
+    independent = np.trace(apart @ spread.independent[:size, :size])
     finite = np.isfinite(spread.freedom)
     facts: dict[str, Any] = {
         "method": spread.method,

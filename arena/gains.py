@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from arena.likelihood import Fit, Pairs, Shape, chances, information, invert, newton
+from arena.likelihood import Pairs, Shape, chances, information, invert
+from arena.newton import Fit, newton
 from arena.tally import Floats, Ints
 
 Match = tuple[str, str]
@@ -102,7 +103,8 @@ def believe(
         return None
     pairs = Pairs(*np.triu_indices(len(names), 1))
     out = np.array([max(drawn.get(m, 0), sum(a)) for m, a in zip(matches, answered, strict=True)])
-    known = information(pairs, (out + _prior(len(names)))[None], fit.theta, fit.shape)[0]
+    votes = np.stack(_chances(pairs, fit), axis=-1) * (out + _prior(len(names)))[:, None]
+    known = information(pairs, votes[None], fit.theta, fit.shape)[0]
     return Belief(
         matches=matches,
         first=pairs.left,
@@ -126,8 +128,13 @@ def _prior(size: int) -> float:
     return PRIOR / max(1, size - 1)
 
 
+def _chances(pairs: Pairs, fit: Fit) -> tuple[Floats, Floats, Floats]:
+    found = chances(pairs, fit.theta, fit.shape)
+    return found.left[0], found.right[0], found.tie[0]
+
+
 def _one_vote(pairs: Pairs, fit: Fit) -> Floats:
-    left, right, tie = (value[0] for value in chances(pairs, fit.theta, fit.shape))
+    left, right, tie = _chances(pairs, fit)
     curve: Floats = left * right + tie * (left + right) / 4
     return curve
 

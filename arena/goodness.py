@@ -12,7 +12,8 @@ from scipy.sparse import csr_array
 
 from arena.comparisons import holm
 from arena.influence import OUTCOMES, Base, times
-from arena.likelihood import Pairs, Shape, chances, newton
+from arena.likelihood import Pairs, Shape, chances
+from arena.newton import newton
 from arena.tally import Floats, Ints
 
 SMALL, FEW = 5.0, 0.2
@@ -189,7 +190,7 @@ def _triples(base: Base, met: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[Ints
 
 
 def _fold(base: Base) -> _Folded:
-    left, right = base.pairs
+    left, right = base.pairs.left, base.pairs.right
     size = len(base.models)
     first, turned = np.minimum(left, right), left > right
     keys, pair = np.unique(first * size + np.maximum(left, right), return_inverse=True)
@@ -216,10 +217,8 @@ def _tie_parameter(base: Base) -> float:
 def _chances(folded: _Folded, strengths: Floats, ties: float) -> Floats:
     theta = np.append(strengths, np.log(ties)) if ties else strengths
     shape = Shape(len(strengths), side=False, ties=bool(ties))
-    left, right, tie = (
-        part[0] for part in chances(Pairs(folded.first, folded.second), theta[None], shape)
-    )
-    return np.stack([left, right, tie], axis=1)
+    found = chances(Pairs(folded.first, folded.second), theta[None], shape)
+    return np.stack([found.left[0], found.right[0], found.tie[0]], axis=1)
 
 
 def _dispersion(base: Base, folded: _Folded, chance: Floats) -> float:

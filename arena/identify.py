@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from scipy.sparse import csgraph
 from arena.tally import Floats, Ints, Tally
 
 RATED = "rated"
+Counts: TypeAlias = Ints | Floats
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ def identify(tally: Tally, anchor: int | None = None) -> Identified:
     ones that with more votes; of equals none, so that names never decide.
     """
     wins, draws = tally.wins(), tally.draws()
-    over = (wins + draws) > 0
+    over = beaten(wins, draws)
     _, part = csgraph.connected_components(over, directed=True, connection="strong")
     group = _choose(part, wins + draws, anchor)
     if not len(group):
@@ -41,19 +43,47 @@ def identify(tally: Tally, anchor: int | None = None) -> Identified:
     return Identified(tuple(int(m) for m in group), tuple(words))
 
 
-def finite_ties(wins: Ints | Floats, draws: Ints | Floats) -> bool:
-    """Say whether Davidson's tie parameter is finite, for a strongly connected group.
+def beaten(wins: Counts, draws: Counts, bad: Counts | None = None) -> NDArray[np.bool_]:
+    """Return the graph (or a batch of them) "has beaten or tied", with the line if grounded.
 
-    Strengths and tie parameter grow together without end if strengths exist such that each win
-    goes down by at least two steps and each tie spans at most two (then the likelihood only rises
-    along them). Such strengths exist unless some cycle has more wins than ties: a system of
-    difference constraints, hence Bellman and Ford.
+    The line of the grounded law is its last node: whoever wins or ties has beaten it, and it has
+    beaten both models of a both-bad vote.
+    """
+    over: NDArray[np.bool_] = (wins + draws) > 0
+    if bad is None:
+        return over
+    grounded = np.zeros((*over.shape[:-2], over.shape[-1] + 1, over.shape[-1] + 1), dtype=bool)
+    grounded[..., :-1, :-1] = over
+    grounded[..., :-1, -1] = over.any(axis=-1)
+    grounded[..., -1, :-1] = bad.any(axis=-1)
+    return grounded
+
+
+def finite_ties(wins: Counts, draws: Counts, bad: Counts | None = None) -> bool:
+    """Say whether the tie parameter is finite, for a strongly connected group.
+
+    Strengths d and tie parameter grow together without end if no vote's likelihood falls on the
+    way. For Davidson's law that asks each win to go down by two steps at least, d_i >= d_j + 2,
+    and each tie to span two at most, while log nu grows by one; for Rao-Kupper's by one and one,
+    while log kappa grows by one: the same up to scale. Grounded, a win also asks d_i >= 0, a tie
+    d_i + d_j >= -2, and both bad d_i, d_j <= 0 and d_i + d_j <= -2. These are constraints on two
+    variables each: feasible unless a graph has a negative cycle, hence Bellman and Ford, with a
+    node for d_i and one for -d_i where there are sums (Shostak 1981, J. ACM 28(4):769-779).
     """
     if ((wins > 0) & (wins.T > 0)).any():
         return True
-    steps: Floats = np.where(wins > 0, -1.0, np.where(draws > 0, 1.0, 0.0))
+    steps: Floats = np.where(wins > 0, -1.0, np.where(draws > 0, 1.0, np.inf))
+    if bad is not None:
+        rise = np.where(draws > 0, 1.0, np.inf)
+        fall = np.where(bad > 0, -1.0, np.inf)
+        np.fill_diagonal(rise, np.where(wins.any(axis=1), 0.0, np.inf))
+        np.fill_diagonal(fall, np.where(bad.any(axis=1), 0.0, np.inf))
+        steps = np.block([[steps, rise], [fall, steps.T]])
+    # From a source beside them all, as sums need not connect what the line connects.
+    steps = np.pad(steps, ((1, 0), (1, 0)), constant_values=np.inf)
+    steps[0, 1:] = 0
     try:
-        csgraph.bellman_ford(steps, indices=[0])
+        csgraph.bellman_ford(csgraph.csgraph_from_dense(steps, null_value=np.inf), indices=[0])
     except csgraph.NegativeCycleError:
         return True
     return False
@@ -77,8 +107,8 @@ def _beside(
     group: Ints, models: Sequence[str], wins: Ints, draws: Ints, over: NDArray[np.bool_]
 ) -> list[str]:
     """Describe every model by its place relative to the rated group."""
-    below = _reached(over, group[0])
-    above = _reached(over.T, group[0])
+    below = reached(over, group[0])
+    above = reached(over.T, group[0])
     _, island = csgraph.connected_components(over, directed=False)
     members = set(group.tolist())
     rated = "the rated models (" + listing([models[m] for m in group]) + ")"
@@ -135,7 +165,8 @@ def _without_group(
     return words
 
 
-def _reached(over: NDArray[np.bool_], start: int | np.int64) -> NDArray[np.bool_]:
+def reached(over: NDArray[np.bool_], start: int | np.int64) -> NDArray[np.bool_]:
+    """Mark what a node has beaten or tied, at any remove, and itself."""
     seen = np.zeros(over.shape[0], dtype=bool)
     seen[csgraph.breadth_first_order(over, int(start), return_predecessors=False)] = True
     return seen

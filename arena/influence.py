@@ -12,13 +12,15 @@ from scipy.sparse import csr_array
 from arena.codes import factorise
 from arena.estimate import Options, separated
 from arena.identify import identify
-from arena.likelihood import Pairs, Shape, chances, invert, newton
+from arena.likelihood import Pairs, Shape, chances, invert
+from arena.newton import newton
 from arena.tally import TIE, Floats, Ints, Tally, count
 from arena.uncertainty import outcome_counts
 from evalkit.errors import UnknownNameError, VotesError
 
 MODELS = ("davidson", "bradley-terry")
 """Models of a vote whose derivatives are written here."""
+BOTH_BAD = ("tie", "drop")
 OUTCOMES = 3
 """Left, right, tie: a pair of models holds three cells, 3 p + o."""
 
@@ -95,7 +97,7 @@ class Base:
 
     def _scores(self, theta: Floats, shape: Shape) -> Floats:
         """Return the score of one vote of each cell in each parameter (cells x parameters)."""
-        left, right, tie = (part[0] for part in chances(self.pairs, theta, shape))
+        left, right, tie = (part[0] for part in chances(self.pairs, theta, shape)[:OUTCOMES])
         # Nothing is subtracted from one, so that a saturated vote keeps its direction.
         pull = np.stack([right + tie / 2, -(left + tie / 2), (right - left) / 2], axis=1)
         number = len(pull)
@@ -117,6 +119,8 @@ def base(votes: pd.DataFrame, model: str = "davidson", both_bad: str = "tie") ->
     """
     if model not in MODELS:
         raise UnknownNameError("rating model whose fragility can be told", model, MODELS)
+    if both_bad not in BOTH_BAD:
+        raise UnknownNameError("rule for both_bad whose fragility can be told", both_bad, BOTH_BAD)
     options = Options(model, both_bad=both_bad)
     everything = count(votes)
     group = identify(everything.only(range(len(everything.models)), options.outcomes)).group

@@ -10,7 +10,7 @@ from scipy import special
 
 from arena.comparisons import quantile
 from arena.estimate import POINTS
-from arena.likelihood import Pairs, Shape, chances
+from arena.likelihood import Pairs, chances, information
 from arena.ratings import Ratings
 from evalkit.errors import EvalkitError, VotesError
 
@@ -124,19 +124,19 @@ def settle(ratings: Ratings, first: str, second: str, *, power: float = 0.8) -> 
         missing = 1 / target**2 - 1 / error**2
         used = int(ratings.diagnostics["votes_used"])
         more = 0 if settled else math.ceil(used * missing * error**2)
-        between = 0 if settled else math.ceil(missing / _one_vote(ratings, difference))
+        between = 0 if settled else math.ceil(missing / _one_vote(ratings, first, second))
     return Settlement(first, second, difference, error, settled, more, between)
 
 
-def _one_vote(ratings: Ratings, difference: float) -> float:
+def _one_vote(ratings: Ratings, first: str, second: str) -> float:
     """Return what one vote between two models adds to the inverse variance, in 1 / Elo^2."""
-    nu = ratings.diagnostics["tie_parameter"]["estimate"]
-    theta = [difference / POINTS, 0.0, *([math.log(nu)] if nu else [])]
     pair = Pairs(np.array([0]), np.array([1]))
-    chance = chances(pair, np.array([theta]), Shape(2, side=False, ties=bool(nu)))
-    left, right, tie = (float(value[0, 0]) for value in chance)
+    theta, shape = ratings.law([first, second])
+    expected = np.stack(chances(pair, theta[None], shape)[: shape.outcomes], axis=-1)
+    one = information(pair, expected, theta[None], shape)[0]
+    difference = (one[0, 0] - 2 * one[0, 1] + one[1, 1]) / 4
     effect = float(ratings.diagnostics["intervals"]["design_effect"])
-    return (left * right + tie * (left + right) / 4) / (effect * POINTS**2)
+    return float(difference / (effect * POINTS**2))
 
 
 def _reach(alpha: float, power: float, freedom: float) -> float:

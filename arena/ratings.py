@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from arena import comparisons, standings
+from arena import comparisons, grounding, line, standings
 from arena.clusters import Clusters, clusters
-from arena.estimate import CENTRE, POINTS, Estimate, Method, Model, Options, estimate, separated
+from arena.estimate import (
+    CENTRE,
+    POINTS,
+    Estimate,
+    Method,
+    Model,
+    Options,
+    estimate,
+    law_of,
+    separated,
+)
 from arena.identify import RATED, Identified, identify
 from arena.likelihood import Pairs, Shape, chances
 from arena.tally import OUTCOMES, Floats, Tally, count
@@ -21,6 +31,8 @@ from evalkit.errors import EvalkitError, UnknownNameError, VotesError
 SCHEMA = 1
 WORDS = {
     "davidson": "Davidson: a tie is an outcome of its own (1970)",
+    "rao-kupper": "Rao-Kupper: a tie is a difference too small to notice (1967); 400 points make "
+    "the odds of winning, and those of not losing, 10 times as large",
     "bradley-terry": "Bradley-Terry: a tie counts as half a win for each, which pulls the ratings "
     "together, so that 400 points are no longer odds of 10 : 1 among decisive votes",
     "elo": "paper-style Elo: K = 1, start 1000, a tie counts as half a win for each, mean over "
@@ -30,6 +42,11 @@ INDEPENDENT = (
     "counts do not say who voted: the intervals take votes as independent, and are too narrow "
     "where raters differ in taste or prompts matter"
 )
+BOTH_BAD_WORDS = {
+    "tie": "counted as ties",
+    "drop": "left out",
+    "ground": "an outcome of its own",
+}
 ENDLESS_TIES = (
     "not identified: every win goes down the same order and ties never contradict it, so that "
     "strengths and tie parameter grow together without end; one win against the order would cure "
@@ -44,7 +61,8 @@ class Ratings:
     model: str
     table: pd.DataFrame
     """One row a model, best first: model, rating, low, high, rank_low, rank_high, p_best,
-    battles, wins, losses, ties, both_bad, status. Ranks are among the rated models; NaN (NA for
+    battles, wins, losses, ties, both_bad, status; grounded also over_line, over_low, over_high
+    (Elo points above the line) and line (a word). Ranks are among the rated models; NaN (NA for
     ranks) where the votes do not identify a value."""
     cov: pd.DataFrame
     """Covariance of the rated models' ratings, in squared Elo points, in the table's order."""
@@ -114,15 +132,24 @@ class Ratings:
     def expected(self) -> pd.DataFrame:
         """Return the same as the ratings have it; NaN for models that are not rated."""
         size = len(self.tally.models)
-        rated = self.table.set_index("model")["rating"].reindex(list(self.tally.models))
         left, right = np.nonzero(~np.eye(size, dtype=bool))
-        nu = self.diagnostics["tie_parameter"]["estimate"]
-        theta = rated.to_numpy(dtype=float) / POINTS
-        theta = np.append(theta, np.log(nu)) if nu else theta
-        chance = chances(Pairs(left, right), theta[None], Shape(size, side=False, ties=bool(nu)))
+        theta, shape = self.law(self.tally.models)
+        chance = chances(Pairs(left, right), theta[None], shape)
         share = np.full((size, size), np.nan)
-        share[left, right] = chance.left[0] + chance.tie[0] / 2
+        share[left, right] = (chance.left + (chance.tie + chance.both_bad) / 2)[0]
         return self._square(share)
+
+    def law(self, models: Sequence[str]) -> tuple[Floats, Shape]:
+        """Return the parameters of battles among these models, and their shape.
+
+        Log-strengths (NaN for a model that is not rated), then the tie parameter if there is one.
+        """
+        rated = self.table.set_index("model")["rating"].reindex(list(models))
+        zero = (self.diagnostics.get("line") or {}).get("rating")
+        tie = self.diagnostics["tie_parameter"]["estimate"]
+        shape, fitted = law_of(self.model, tie, len(models), ground=zero is not None)
+        strengths = (rated.to_numpy(dtype=float) - (zero or 0.0)) / POINTS
+        return np.append(strengths, fitted), shape
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document of ``arena rate --json``: plain values, None where missing."""
@@ -165,8 +192,10 @@ def fit(
     Ratings are on the Elo scale: 400 points are odds of 10 : 1 among decisive votes, and the rated
     models' mean is 1000, or ``anchor`` = (model, rating) is fixed. Intervals are clustered by
     those of ``cluster`` that the votes name; None or () takes votes as independent.
-    ``both_bad`` is counted as a tie or dropped (``"drop"``). The left side's advantage is always
-    estimated beside the ratings and reported; ``adjust_side`` puts it into their model.
+    ``both_bad`` is counted as a tie, dropped (``"drop"``), or an outcome of its own
+    (``"ground"``), which tells how far each model stands above or below a line of good enough.
+    The left side's advantage is always estimated beside the ratings and reported; ``adjust_side``
+    puts it into their model.
 
     Raises:
         VotesError: a row is no vote, or the fit does not converge.
@@ -195,13 +224,28 @@ def fit_counts(
 
 
 def _rate(everything: Tally, options: Options, votes: pd.DataFrame | None = None) -> Ratings:
-    counted = everything.only(range(len(everything.models)), options.outcomes)
-    found = identify(counted, _anchor(counted, options))
-    part = counted.only(found.group)
+    found, options, unplaced = _identified(everything, options)
+    part = everything.only(found.group, options.outcomes)
     if separated(part, options):
         words = tuple(ENDLESS_TIES if word == RATED else word for word in found.status)
-        found, part = Identified((), words), counted.only(())
-    return _ratings(everything, part, found, options, votes)
+        found, part = Identified((), words), part.only(())
+    return _ratings(everything, part, found, options, votes, unplaced)
+
+
+def _identified(everything: Tally, options: Options) -> tuple[Identified, Options, str | None]:
+    """Find whom to rate; without a line to place them by, as if both-bad votes were dropped."""
+    models, reason = range(len(everything.models)), None
+    anchor = _anchor(everything, options)
+    if options.ground:
+        placed = grounding.place(everything)
+        if placed.group and (anchor is None or anchor in placed.group):
+            return placed, options, None
+        reason = grounding.unplaced(everything, anchor if placed.group else None)
+        options = replace(options, both_bad="drop")
+    found = identify(everything.only(models, options.outcomes), anchor)
+    if reason and not found.group:
+        found = replace(found, status=placed.status)
+    return found, options, reason
 
 
 def _anchor(tally: Tally, options: Options) -> int | None:
@@ -218,6 +262,7 @@ def _ratings(
     found: Identified,
     options: Options,
     votes: pd.DataFrame | None,
+    unplaced: str | None,
 ) -> Ratings:
     result, warnings = None, [INDEPENDENT] if votes is None else _pooled(votes)
     if found.group:
@@ -228,12 +273,16 @@ def _ratings(
             by, notes = clusters(votes, keep, options.cluster)
         result = estimate(part, by, options)
         warnings += [*notes, *result.warnings]
+    diagnostics = _diagnostics(everything, part, result, warnings, options)
+    if unplaced:
+        diagnostics["line"] = {"rating": None, "reason": unplaced}
+        diagnostics["warnings"].append(f"no line of good enough: {unplaced}")
     table, cov = standings.table(everything, part, found, result, options)
     return Ratings(
         model=options.model,
         table=table,
         cov=cov,
-        diagnostics=_diagnostics(everything, part, result, warnings, options),
+        diagnostics=diagnostics,
         freedom=result.freedom if result else np.inf,
         level=options.level,
         tally=everything,
@@ -268,7 +317,7 @@ def _diagnostics(
         "votes": everything.votes,
         "votes_used": part.votes,
         "outcomes": whole,
-        "both_bad": {"tie": "counted as ties", "drop": "left out"}[options.both_bad],
+        "both_bad": BOTH_BAD_WORDS[options.both_bad],
         "models": models,
         "rated": rated,
         "identified": rated == models,
@@ -276,5 +325,12 @@ def _diagnostics(
         "ranks": "simultaneous, among the rated models, from Holm's tests of all pairs",
         "tie_parameter": {"estimate": None},
         **(result.facts if result else {}),
+        **_line(part, result, options),
         "warnings": notes,
     }
+
+
+def _line(part: Tally, result: Estimate | None, options: Options) -> dict[str, Any]:
+    if result is None or not options.ground:
+        return {}
+    return {"line": line.facts(result, *standings.origin(part, options), options)}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from arena import comparisons
+from arena import comparisons, line
 from arena.estimate import CENTRE, POINTS, Estimate, Options
 from arena.identify import RATED, Identified
 from arena.tally import BOTH_BAD, TIE, Floats, Tally
@@ -33,13 +33,15 @@ def table(
         status[group] = _statuses(part, values.get("low", np.full(len(group), np.nan)), options)
     columns: dict[str, Any] = {"model": everything.models}
     for name in ("rating", "low", "high", "rank_low", "rank_high", "p_best"):
-        columns[name] = np.full(size, np.nan)
-        columns[name][group] = values.get(name, np.nan)
+        columns[name] = _spread(values.get(name, np.nan), group, size)
     for name in ("rank_low", "rank_high"):
         columns[name] = pd.array(columns[name], dtype="Int64")
     columns["battles"] = (wins + wins.T + ties + bad).sum(axis=1)
     columns |= {"wins": wins.sum(axis=1), "losses": wins.sum(axis=0)}
     columns |= {"ties": ties.sum(axis=1), "both_bad": bad.sum(axis=1), "status": status}
+    if result and options.ground:
+        for name, value in line.columns(result, options).items():
+            columns[name] = _spread(value, group, size)
     table = pd.DataFrame(columns).sort_values(
         ["rating", "model"], ascending=[False, True], na_position="last", ignore_index=True
     )
@@ -47,13 +49,26 @@ def table(
     return table, cov.loc[best, best]
 
 
+def origin(part: Tally, options: Options) -> tuple[Floats, float]:
+    """Return the average of strengths that the scale holds fixed, and at what rating."""
+    size = len(part.models)
+    if options.anchor:
+        return np.eye(size)[part.models.index(options.anchor[0])], options.anchor[1]
+    return np.full(size, 1 / size), CENTRE
+
+
+def _spread(values: Any, group: list[int], size: int) -> Any:
+    """Put the values of the rated models in their places among all."""
+    words = np.asarray(values).dtype == object
+    column = np.full(size, None if words else np.nan, dtype=object if words else float)
+    column[group] = values
+    return column
+
+
 def _on_scale(result: Estimate, part: Tally, options: Options) -> tuple[Floats, Floats]:
     """Put log-strengths on the Elo scale, relative to their mean or to the anchor."""
-    size = len(part.models)
-    origin, zero = np.full(size, 1 / size), CENTRE
-    if options.anchor:
-        origin, zero = np.eye(size)[part.models.index(options.anchor[0])], options.anchor[1]
-    shift = np.eye(size) - origin
+    fixed, zero = origin(part, options)
+    shift = np.eye(len(part.models)) - fixed
     return zero + POINTS * (shift @ result.strengths), (
         POINTS**2 * (shift @ result.covariance @ shift.T)
     )

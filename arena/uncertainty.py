@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from arena.clusters import BLOCK, Groups, Members
-from arena.identify import finite_ties, strongly_connected
-from arena.likelihood import Fit, Pairs, chances, invert, newton, residuals, side_is_confounded
+from arena.identify import beaten, finite_ties, strongly_connected
+from arena.likelihood import Pairs, by_pair, confounded, invert, scores
+from arena.newton import Fit, newton
 from arena.tally import BOTH_BAD, TIE, Floats, Ints, Tally
 from evalkit.errors import EvalkitError
 
@@ -48,11 +49,11 @@ def sandwich(fit: Fit, pairs: Pairs, tally: Tally, groups: Groups) -> Covariance
     below ``FLOOR`` is raised to it. Simulated with tastes and prompt effects of sd 0.5, nominal
     95 % intervals hold 94-96 %; by rater alone 92 %, of independent votes 83-88 %.
     """
-    bread = invert(fit.information, fit.shape.size)[0]
+    bread = invert(fit.information, fit.shape.shifted)[0]
     score = _scores(fit, pairs)
     outer = _outer(score, tally.counts.ravel())
     # A tie split in halves carries no noise, so Bradley-Terry's own variance overstates by them.
-    noisy = 1.0 if fit.shape.ties else float(tally.counts[:, :TIE].sum() / tally.votes)
+    noisy = 1.0 if fit.shape.ties else 1 - _drawn(tally, fit) / tally.votes
     least = bread * (FLOOR * noisy)
     independent = _floored(bread @ outer @ bread, least)
     if not groups.by:
@@ -106,35 +107,41 @@ def bootstrap(
     )
 
 
-def outcome_counts(counts: Floats | Ints, *, split_ties: bool) -> Floats:
-    """Fold counts of four outcomes (..., pairs, 4) to left, right, tie; a tie split in halves."""
-    folded = counts[..., :BOTH_BAD].astype(float)
-    folded[..., TIE] += counts[..., BOTH_BAD]
+def outcome_counts(counts: Floats | Ints, *, split_ties: bool, ground: bool = False) -> Floats:
+    """Fold counts of four outcomes (..., pairs, 4) to those that a law knows.
+
+    Left, right, tie, and both bad if grounded; else both bad is a tie. A tie is split in halves
+    where the law knows none.
+    """
+    folded = counts[..., : BOTH_BAD + ground].astype(float)
+    if not ground:
+        folded[..., TIE] += counts[..., BOTH_BAD]
     if split_ties:
-        folded[..., :TIE] += folded[..., TIE:] / 2
+        folded[..., :TIE] += folded[..., TIE : TIE + 1] / 2
         folded[..., TIE] = 0
     return folded
 
 
+def _drawn(tally: Tally, fit: Fit) -> float:
+    """Count the votes that are ties to this fit."""
+    return float(tally.counts[:, TIE : None if not fit.shape.ground else BOTH_BAD].sum())
+
+
 def _scores(fit: Fit, pairs: Pairs) -> csr_array[np.float64]:
     """Return the score of one vote of each cell (4 a pair) in each parameter, sparse."""
-    to_difference, to_log_nu = residuals(chances(pairs, fit.theta, fit.shape))
-    as_tie = [0, 1, TIE, TIE]
-    difference = to_difference[0][:, as_tie].ravel()
-    cells = np.arange(len(difference))
-    entries = [
-        (difference, np.repeat(pairs.left, 4)),
-        (-difference, np.repeat(pairs.right, 4)),
-    ]
-    if fit.shape.side:
-        entries.append((difference, np.full(len(cells), fit.shape.size)))
-    if fit.shape.ties:
-        last = np.full(len(cells), fit.shape.parameters - 1)
-        entries.append((to_log_nu[0][:, as_tie].ravel(), last))
+    shape, each = fit.shape, scores(pairs, fit.theta, fit.shape)[:, :, 0]
+    known = [0, 1, TIE, BOTH_BAD if shape.ground else TIE]
+    left, right, tie = (each[known, part].T.ravel() for part in range(3))
+    cells = np.arange(len(left))
+    entries = [(left, np.repeat(pairs.left, 4)), (right, np.repeat(pairs.right, 4))]
+    for place, z in enumerate(pairs.advantages(shape).T, start=shape.size):
+        entries.append(((left - right) / 2 * np.repeat(z, 4), np.full(len(cells), place)))
+    if shape.ties:
+        entries.append((tie, np.full(len(cells), shape.parameters - 1)))
     values = np.concatenate([value for value, _ in entries])
     columns = np.concatenate([column for _, column in entries])
     rows = np.tile(cells, len(entries))
-    return csr_array((values, (rows, columns)), shape=(len(cells), fit.shape.parameters))
+    return csr_array((values, (rows, columns)), shape=(len(cells), shape.parameters))
 
 
 def _outer(score: csr_array[np.float64], counts: Ints) -> Floats:
@@ -184,7 +191,8 @@ def _replicates(
         size = min(block, replicates - start)
         weights = rng.poisson(1, (size, number)).astype(float)
         drawn = weights @ shared + rng.poisson(members.alone, (size, members.alone.size))
-        counts = outcome_counts(drawn.reshape(size, *cells), split_ties=split_ties)
+        drawn = drawn.reshape(size, *cells)
+        counts = outcome_counts(drawn, split_ties=split_ties, ground=fit.shape.ground)
         kept.append(_refit(fit, pairs, counts))
     return np.concatenate(kept)
 
@@ -197,16 +205,18 @@ def _refit(fit: Fit, pairs: Pairs, counts: Floats) -> Floats:
 
 def _finite(fit: Fit, pairs: Pairs, counts: Floats) -> NDArray[np.bool_]:
     """Check each replicate as the votes themselves were checked."""
-    size = fit.shape.size
-    wins, draws = np.zeros((2, len(counts), size, size))
-    wins[:, pairs.left, pairs.right] = counts[:, :, 0]
-    wins.transpose(0, 2, 1)[:, pairs.left, pairs.right] += counts[:, :, 1]
-    draws[:, pairs.left, pairs.right] = counts[:, :, TIE]
-    draws += draws.transpose(0, 2, 1)
-    good = strongly_connected((wins + draws) > 0)
+    shape = fit.shape
+    left, right, ties = (by_pair(pairs, counts[..., k], shape.size) for k in range(3))
+    wins, draws = left + right.transpose(0, 2, 1), ties + ties.transpose(0, 2, 1)
+    bad = None
+    if shape.ground:
+        bad = by_pair(pairs, counts[..., BOTH_BAD], shape.size)
+        bad += bad.transpose(0, 2, 1)
+    good = strongly_connected(beaten(wins, draws, bad))
     for b in np.flatnonzero(good):
-        if fit.shape.ties:
-            good[b] = draws[b].any() and wins[b].any() and finite_ties(wins[b], draws[b])
-        if fit.shape.side and good[b]:
-            good[b] = not side_is_confounded(pairs, counts[b : b + 1], fit.shape)
+        if shape.ties:
+            some = draws[b].any() and wins[b].any()
+            good[b] = some and finite_ties(wins[b], draws[b], None if bad is None else bad[b])
+        if shape.slopes and good[b]:
+            good[b] = not confounded(pairs, counts[b : b + 1], shape)
     return good

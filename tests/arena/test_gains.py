@@ -102,7 +102,7 @@ def test_two_that_share_the_lead_are_contested_by_both():
 
 
 def test_what_does_not_converge_is_said(monkeypatch):
-    monkeypatch.setattr("arena.likelihood.MAX_ITERATIONS", 1)
+    monkeypatch.setattr("arena.newton.MAX_ITERATIONS", 1)
     assert believe(NAMES, {}, {MATCHES[0]: Answers(77, 3, 1)}) is None
 
 

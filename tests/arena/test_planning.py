@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from arena.estimate import POINTS
-from arena.likelihood import Pairs, Shape, invert, newton
+from arena.likelihood import Pairs, Shape, invert
+from arena.newton import newton
 from arena.planning import plan, settle, votes_needed
 from arena.ratings import fit
 from evalkit.errors import EvalkitError, VotesError

@@ -15,7 +15,7 @@ from evalkit.errors import EvalkitError, UnknownNameError, VotesError
 COLUMNS = ["left", "right", "winner"]
 OUTCOMES = ["left", "right", "tie", "both_bad"]
 FLIPPED = {"left": "right", "right": "left", "tie": "tie", "both_bad": "both_bad"}
-MODELS = ["davidson", "bradley-terry"]
+MODELS = ["davidson", "rao-kupper", "bradley-terry"]
 
 
 def frame(*rows):
@@ -305,13 +305,42 @@ def test_a_pair_with_nothing_but_ties_still_has_an_interval(model):
     assert pair["p"] == pytest.approx(1)
 
 
-def test_without_ties_davidson_is_bradley_terry():
+@pytest.mark.parametrize(("model", "nothing"), [("davidson", 0.0), ("rao-kupper", 1.0)])
+def test_without_ties_every_model_is_bradley_terry(model, nothing):
     votes = drawn()
     votes = votes[votes["winner"] != "tie"]
-    one, other = fit(votes), fit(votes, "bradley-terry")
+    one, other = fit(votes, model), fit(votes, "bradley-terry")
     pd.testing.assert_frame_equal(one.table, other.table)
-    assert one.diagnostics["tie_parameter"]["estimate"] == 0.0
+    pd.testing.assert_frame_equal(one.expected(), other.expected())
+    assert one.diagnostics["tie_parameter"]["estimate"] == nothing
     assert other.diagnostics["tie_parameter"]["estimate"] is None
+
+
+def test_rao_kupper_finds_its_own_threshold():
+    """Votes drawn by their law: a logistic difference within log kappa = 0.4 is a tie."""
+    rng = np.random.default_rng(0)
+    strength, number = np.array([-0.8, 0.0, 0.3, 0.9]), 20_000
+    left = rng.integers(0, 4, number)
+    right = (left + 1 + rng.integers(0, 3, number)) % 4
+    felt = strength[left] - strength[right] + rng.logistic(size=number)
+    winner = np.where(felt > 0.4, "left", np.where(felt < -0.4, "right", "tie"))
+    names = np.array(list("abcd"))
+    votes = pd.DataFrame({"left": names[left], "right": names[right], "winner": winner})
+    found = fit(votes, "rao-kupper")
+    kappa = found.diagnostics["tie_parameter"]
+    assert kappa["name"] == "kappa"
+    assert 1 < kappa["low"] < np.exp(0.4) < kappa["high"]
+    elo = rating(found).sort_index().to_numpy() - 1000
+    assert elo == pytest.approx((strength - strength.mean()) * 400 / np.log(10), abs=8)
+    expected, observed = found.expected(), found.observed()
+    assert (expected - observed).abs().max(axis=None) < 0.03
+
+
+def test_a_threshold_of_a_single_tie_stays_above_one():
+    kappa = fit(
+        frame(("a", "b", "left", 500), ("b", "a", "left", 400), ("a", "b", "tie")), "rao-kupper"
+    ).diagnostics["tie_parameter"]
+    assert 1 < kappa["low"] < kappa["estimate"] < kappa["high"] < 1.1
 
 
 def test_an_anchor_moves_the_scale_and_has_no_interval():
@@ -440,7 +469,7 @@ def test_criteria_are_pooled_with_a_warning():
 
 
 def test_a_fit_that_does_not_converge_is_refused(monkeypatch):
-    monkeypatch.setattr("arena.likelihood.MAX_ITERATIONS", 1)
+    monkeypatch.setattr("arena.newton.MAX_ITERATIONS", 1)
     with pytest.raises(VotesError, match="did not converge"):
         fit(drawn())
 

@@ -6,7 +6,8 @@ import pytest
 
 from arena.clusters import Clusters, group
 from arena.comparisons import quantile
-from arena.likelihood import Pairs, Shape, newton
+from arena.likelihood import Pairs, Shape
+from arena.newton import newton
 from arena.ratings import fit
 from arena.tally import Tally
 from arena.uncertainty import bootstrap, outcome_counts, sandwich
