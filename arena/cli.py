@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from evalkit.commands import AsJson, Quiet, RunFolder, end_well, print_json
+from evalkit.commands import AsJson, HistoryFolder, Quiet, RunFolder, end_well, print_json
 from evalkit.errors import BundleError, EvalkitError, VotesError
 
 if TYPE_CHECKING:
@@ -572,14 +572,18 @@ def report(
     study: MaybeStudy = None,
     out: Annotated[Path | None, typer.Option(help="The report's folder.")] = None,
     gallery: Annotated[int, typer.Option(min=1, help="How many prompts it pictures.")] = 24,
+    history: HistoryFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Write one leaderboard of the run's scores and the study's ratings."""
     from arena import leaderboard, studies
+    from evalkit import history as kept
 
     with _store(database) as store:
         name = studies.only_study(store, study)
         paths = leaderboard.write(store, name, run, out or run / "report", prompts=gallery)
+    if history is not None:
+        kept.keep(paths, history)
     if as_json:
         print_json({form: str(path) for form, path in paths.items()})
     else:

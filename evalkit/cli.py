@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from evalkit.commands import AsJson, Quiet, RunFolder, end_well, print_json
+from evalkit.commands import AsJson, HistoryFolder, Quiet, RunFolder, end_well, print_json
 from evalkit.errors import EvalkitError, SpecError
 
 app = typer.Typer(
@@ -381,15 +381,19 @@ def report(
     out: Annotated[Path | None, typer.Option(help="The report's folder.")] = None,
     title: Annotated[str | None, typer.Option(help="The page's title.")] = None,
     gallery: Annotated[int, typer.Option(min=1, help="How many prompts it pictures.")] = 24,
+    history: HistoryFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the leaderboard of a run as HTML, Markdown, CSV and JSON."""
+    from evalkit import history as kept
     from evalkit import pages
     from evalkit import report as stage
     from evalkit.runs import Run
 
     found = Run.open(run)
     paths = pages.write(stage.build(found, title=title, prompts=gallery), out or run / "report")
+    if history is not None:
+        kept.keep(paths, history)
     if as_json:
         print_json({form: str(path) for form, path in paths.items()})
     else:

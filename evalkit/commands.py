@@ -14,6 +14,10 @@ from evalkit.errors import EvalkitError
 
 RunFolder = Annotated[Path, typer.Option("--run", help="The run's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+HistoryFolder = Annotated[
+    Path | None,
+    typer.Option("--history", help="Also keep it here under its date, with an index of all."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")]
 
 

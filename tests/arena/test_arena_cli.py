@@ -387,3 +387,14 @@ def test_votes_leave_in_the_columns_of_other_tools(arena: Terminal, file: Path) 
     assert arena(*export, "arena-rank").startswith("model_a,model_b,winner\na,b,model_a\n")
     assert json.loads(arena(*export, "fastchat"))[0]["judge"] == "x"
     assert "Unknown format of votes 'excel'" in arena.fails(*export, "excel")
+
+
+def test_reports_are_kept_in_a_history(arena: Terminal, run: Run, tmp_path: Path) -> None:
+    where = ("--database", "a.sqlite", "--study", "s")
+    arena("load", *where, "--run", run.path, "--seed", 1)
+    for votes in (20, 30):
+        arena("simulate", *where, "--run", run.path, "--raters", 4, "--votes", votes, "--quiet")
+        arena("report", *where, "--run", run.path, "--history", "boards")
+    index = json.loads((tmp_path / "boards" / "index.json").read_text())
+    assert [b["votes"] for b in index["boards"]] == [30, 20]
+    assert (tmp_path / "boards" / f"{index['boards'][0]['name']}.html").is_file()
