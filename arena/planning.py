@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import special
 
 from arena.comparisons import quantile
+from arena.design import Clustering
 from arena.estimate import POINTS
 from arena.likelihood import Pairs, chances, information
 from arena.ratings import Ratings
@@ -32,6 +34,59 @@ class Plan:
     """Standard error of a difference with so many votes, in Elo points."""
     win_share: float
     """What the gap means: the better model's share of decisive votes."""
+    raters: int | None = None
+    """None where the votes of a rater were not said."""
+    hours: float | None = None
+    """All raters' time; None where the seconds of a vote were not said."""
+    cost: float | None = None
+    """In the currency of the pay; None where no pay was said."""
+
+    def lines(self) -> list[str]:
+        """Say it in words."""
+        lines = [
+            (
+                f"{self.votes} votes in all, {self.votes_per_pair} for each pair of {self.models} "
+                f"models, tell {self.gap:g} Elo points ({self.win_share:.0%} of decisive votes) "
+                f"from zero with {self.power:.0%} power, given {self.tie_rate:.0%} ties and a "
+                f"design effect of {self.design_effect:.3g}."
+            )
+        ]
+        if self.raters is not None:
+            lines.append(f"Raters: {self.raters}.")
+        if self.hours is not None:
+            lines.append(f"Time: {self.hours:.1f} hours of all raters together.")
+        if self.cost is not None:
+            lines.append(f"Pay: {self.cost:.2f}, before the panel's fees.")
+        return lines
+
+
+@dataclass(frozen=True)
+class Pay:
+    """What a vote takes and earns; None where it is not known."""
+
+    seconds_per_vote: float | None = None
+    per_hour: float | None = None
+    per_vote: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and not 0 < value < math.inf:
+                raise EvalkitError(f"{name} must be a number above 0, not {value}.")
+        if self.per_hour and self.per_vote:
+            raise EvalkitError("Pay is by the hour or by the vote, not both. Say one.")
+        if self.per_hour and not self.seconds_per_vote:
+            raise EvalkitError("Pay by the hour needs the seconds of a vote. Say those too.")
+
+    def hours(self, votes: int) -> float | None:
+        """Return the time of so many votes."""
+        return None if self.seconds_per_vote is None else votes * self.seconds_per_vote / 3600
+
+    def cost(self, votes: int) -> float | None:
+        """Return the pay of so many votes."""
+        if self.per_vote is not None:
+            return votes * self.per_vote
+        hours = self.hours(votes)
+        return None if self.per_hour is None or hours is None else hours * self.per_hour
 
 
 @dataclass(frozen=True)
@@ -58,6 +113,8 @@ def plan(
     alpha: float = 0.05,
     tie_rate: float = 0.2,
     design_effect: float = 1.6,
+    clustering: Clustering | None = None,
+    pay: Pay | None = None,
 ) -> Plan:
     """Plan a study in which every pair of models meets equally often.
 
@@ -66,11 +123,20 @@ def plan(
     Laplacian of the complete graph with p (1 - p) = 1/4. Up to about 100 points that is at most
     8 % too few votes. ``tie_rate`` is the share of votes without a winner; ``design_effect`` how
     much raters' tastes and prompts inflate the variance (1.6 was seen with raters' tastes of
-    standard deviation 0.5 and 50 votes a rater; a pilot's ratings report their own).
+    standard deviation 0.5 and 50 votes a rater; a pilot's ratings report their own), or computed
+    from ``clustering``, which says how many votes of one rater and on one prompt there will be.
+
+    Raises:
+        EvalkitError: an option is impossible, or so few prompts cannot tell the gap at all.
     """
     _check(models, gap, power, alpha, tie_rate, design_effect)
-    one_vote = 2 * POINTS * math.sqrt((models - 1) * design_effect / (1 - tie_rate))
-    votes = math.ceil((one_vote * _reach(alpha, power, math.inf) / gap) ** 2)
+    reach = _reach(alpha, power, math.inf)
+    plain = 4 * POINTS**2 * (models - 1) / (1 - tie_rate) * (reach / gap) ** 2
+    needed = plain * design_effect if clustering is None else _clustered(plain, models, clustering)
+    votes = math.ceil(needed)
+    if clustering is not None:
+        design_effect = clustering.effect(models, votes)
+    each = clustering.votes_per_rater if clustering else None
     per_pair = math.ceil(votes / (models * (models - 1) / 2))
     return Plan(
         models=models,
@@ -81,9 +147,32 @@ def plan(
         design_effect=design_effect,
         votes=votes,
         votes_per_pair=per_pair,
-        error=one_vote / math.sqrt(votes),
+        error=gap / reach * math.sqrt(needed / votes),
         win_share=float(special.expit(gap / POINTS)),
+        raters=None if each is None else math.ceil(votes / each),
+        hours=pay.hours(votes) if pay else None,
+        cost=pay.cost(votes) if pay else None,
     )
+
+
+def _clustered(plain: float, models: int, clustering: Clustering) -> float:
+    """Return the votes n that solve n = plain * effect(n): the effect grows with n on few prompts.
+
+    Beyond one vote a prompt it is linear in n, and where its slope is too steep no number of votes
+    on these prompts would do.
+    """
+    low = clustering.effect(models, 0.0)
+    if plain * low <= (clustering.prompts or math.inf):
+        return plain * low
+    per_prompt = clustering.prompt_correlation / (models - 1)
+    slope = per_prompt / float(clustering.prompts or 1)
+    if plain * slope >= 1:
+        raise EvalkitError(
+            f"No number of votes on {clustering.prompts} prompts tells this gap: the prompts "
+            f"differ too much. Take {math.floor(plain * per_prompt) + 1} prompts at the very "
+            "least, better twice as many, or a larger gap."
+        )
+    return plain * (low - per_prompt) / (1 - plain * slope)
 
 
 def votes_needed(
@@ -126,6 +215,23 @@ def settle(ratings: Ratings, first: str, second: str, *, power: float = 0.8) -> 
         more = 0 if settled else math.ceil(used * missing * error**2)
         between = 0 if settled else math.ceil(missing / _one_vote(ratings, first, second))
     return Settlement(first, second, difference, error, settled, more, between)
+
+
+def enough(ratings: Ratings, gap: float, *, power: float = 0.8) -> int:
+    """Return the votes that tell a gap, given the ties and the design effect of these ratings."""
+    facts = ratings.diagnostics
+    effect = facts.get("intervals", {}).get("design_effect")
+    if not effect:
+        raise VotesError("No two models can be told apart yet, so these votes can plan nothing.")
+    ties = facts["outcomes"]["tie"] + facts["outcomes"]["both_bad"]
+    rate = min(ties / facts["votes"], 0.95)
+    return plan(len(ratings.cov), gap, power=power, tie_rate=rate, design_effect=effect).votes
+
+
+def neighbours(ratings: Ratings, *, power: float = 0.8) -> list[Settlement]:
+    """Settle each rated model against the next one down, best first."""
+    names = list(ratings.table["model"][: len(ratings.cov)])
+    return [settle(ratings, one, other, power=power) for one, other in pairwise(names)]
 
 
 def _one_vote(ratings: Ratings, first: str, second: str) -> float:

@@ -19,6 +19,7 @@ from arena.records import Outcome
 from arena.store import Store
 from evalkit.runs import Run
 from tests.arena.test_battles import token
+from tests.arena.test_influence import drawn
 from tests.arena.test_simulation import scored
 
 VOTES = (
@@ -398,3 +399,37 @@ def test_reports_are_kept_in_a_history(arena: Terminal, run: Run, tmp_path: Path
     index = json.loads((tmp_path / "boards" / "index.json").read_text())
     assert [b["votes"] for b in index["boards"]] == [30, 20]
     assert (tmp_path / "boards" / f"{index['boards'][0]['name']}.html").is_file()
+
+
+def test_a_plan_says_raters_time_and_pay(arena: Terminal) -> None:
+    asked = ("plan", "--models", 8, "--gap", 30, "--votes-per-rater", 40)
+    priced = (*asked, "--pay-per-hour", 12, "--seconds-per-vote", 8)
+    found = arena.json(*priced)
+    assert found["design_effect"] == pytest.approx(1.5, abs=0.01)
+    assert found["raters"] == -(-found["votes"] // 40)
+    assert found["cost"] == pytest.approx(found["votes"] * 8 / 3600 * 12)
+    assert "Pay: " in arena(*priced)
+    looser = arena.json(*asked, "--correlation", 0.02)
+    assert looser["votes"] < found["votes"]
+    assert arena.json(*asked, "--design-effect", 2)["design_effect"] == 2
+    assert "No number of votes on 20 prompts" in arena.fails(*asked, "--prompts", 20)
+    assert "needs the seconds of a vote" in arena.fails(*asked, "--pay-per-hour", 12)
+
+
+def test_a_pilot_plans_a_study_and_a_study_says_whether_to_stop(
+    arena: Terminal, tmp_path: Path
+) -> None:
+    drawn(400).to_csv(tmp_path / "pilot.csv", index=False)
+    pilot = ("plan", "--votes", "pilot.csv")
+    planned = arena.json(*pilot, "--gap", 60)
+    assert planned["models"] == 4
+    assert 0.1 < planned["tie_rate"] < 0.3
+    assert len(arena.json(*pilot)) == 3
+    assert " Elo" in arena(*pilot)
+    text = arena(*pilot, "--stop", "--gap", 20)
+    assert "The end was not said (--planned): taken as" in text
+    assert "400 of " in text
+    once = arena.json(*pilot, "--planned", 2000, "--looks", 10)
+    assert (once["votes"], once["planned"], once["looks"]) == (400, 2000, 10)
+    assert len(once["leading"]) == 3
+    assert "more than the 300 it was planned for" in arena.fails(*pilot, "--planned", 300)
