@@ -10,6 +10,9 @@ from arena.planning import Pay, plan
 from arena.ratings import fit
 from evalkit.errors import EvalkitError, VotesError
 
+BLUR = (1 + 0.346 * 2 * 0.5**2) ** 0.5
+"""Tastes blur a gap: what the ratings of all see is the raters' own gap divided by this."""
+
 
 def study(rng, models=4, raters=40, each=25, taste=0.5, gap=0.0):
     """Draw a study of raters who differ in taste; the first two models are ``gap`` apart."""
@@ -54,7 +57,7 @@ def test_a_planned_study_of_clustered_raters_has_the_planned_power():
     rng = np.random.default_rng(1)
     hits = []
     for _ in range(150):
-        votes = study(rng, 4, design.raters, each, gap=1.045 * gap / POINTS)  # tastes blur the gap
+        votes = study(rng, 4, design.raters, each, gap=BLUR * gap / POINTS)
         pair = fit(votes, cluster=("rater",)).pairwise()
         row = pair[pair["first"].isin(["m0", "m1"]) & pair["second"].isin(["m0", "m1"])].iloc[0]
         hits.append(row["p"] < 0.05 and row["first"] == "m0")
