@@ -313,9 +313,15 @@ def rate(
         list[str] | None,
         typer.Option(help="Leave out raters by a rule, NAME or NAME=VALUE; repeat it."),
     ] = None,
+    assisted: Annotated[
+        bool, typer.Option("--assisted", help="Narrow the intervals with the scores of --run.")
+    ] = False,
+    run: Annotated[Path | None, typer.Option(help="The judged run, for --assisted.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Rate the models from the votes, with intervals; what the votes cannot say is not said."""
+    if assisted != (run is not None) or (assisted and live):
+        raise VotesError("Scores assist with --assisted --run DIR, both, and without --live.")
     left_out = None
     if live:
         if exclude:
@@ -327,6 +333,9 @@ def rate(
         frame = _votes(database, study, votes, criterion, bundle)
         left_out = _left_out(frame, exclude or [])
         frame = left_out.kept if left_out else frame
+        if run is not None:
+            _assist(frame, run, model, left_out, as_json)
+            return
         ratings = fit(frame, model=model)  # type: ignore[arg-type]
     document = ratings.to_dict()
     if as_json:
@@ -335,6 +344,20 @@ def rate(
     _show(document)
     if left_out:
         print("\n".join(left_out.lines()))
+
+
+def _assist(
+    votes: pd.DataFrame, run: Path, model: str, left_out: Exclusion | None, as_json: bool
+) -> None:
+    from arena.assisted import fit
+    from arena.judged import read
+    from evalkit.runs import Run
+
+    found = fit(votes, read(Run.open(run)), model)
+    if as_json:
+        print_json(found.to_dict() | ({"exclusion": left_out.to_dict()} if left_out else {}))
+    else:
+        print("\n".join([*found.lines(), *(left_out.lines() if left_out else ())]))
 
 
 def _left_out(votes: pd.DataFrame, rules: list[str]) -> Exclusion | None:

@@ -55,13 +55,13 @@ def sandwich(fit: Fit, pairs: Pairs, tally: Tally, groups: Groups) -> Covariance
     # A tie split in halves carries no noise, so Bradley-Terry's own variance overstates by them.
     noisy = 1.0 if fit.shape.ties else 1 - _drawn(tally, fit) / tally.votes
     least = bread * (FLOOR * noisy)
-    independent = _floored(bread @ outer @ bread, least)
+    independent = floored(bread @ outer @ bread, least)
     if not groups.by:
         method = "independent votes, sandwich"
         return Covariance(independent, independent, least, np.inf, method)
     parts = [_meat(score, members) for members in groups.members]
     meat = parts[0] + parts[1] - parts[2] if len(parts) > 1 else parts[0]
-    matrix = _floored(bread @ meat @ bread, least)
+    matrix = floored(bread @ meat @ bread, least)
     method = f"cluster-robust sandwich, clustered by {groups.names}"
     return Covariance(matrix, independent, least, groups.freedom, method)
 
@@ -98,7 +98,7 @@ def bootstrap(
     closed = sandwich(fit, pairs, tally, Groups((), ()))
     method = f"Poisson bootstrap of {replicates} replicates by {groups.names or 'vote'}"
     return Covariance(
-        _floored(matrix, closed.least),
+        floored(matrix, closed.least),
         closed.matrix,
         closed.least,
         groups.freedom,
@@ -162,7 +162,7 @@ def _meat(score: csr_array[np.float64], members: Members) -> Floats:
     return total * (members.effective / (members.effective - 1))
 
 
-def _floored(matrix: Floats, least: Floats) -> Floats:
+def floored(matrix: Floats, least: Floats) -> Floats:
     """Raise a covariance to ``least`` in the directions in which it is below."""
     values, vectors = np.linalg.eigh(least)
     real = values > values.max() * 1e-12
@@ -170,8 +170,8 @@ def _floored(matrix: Floats, least: Floats) -> Floats:
     root, inverse = vectors[:, real] * scale, vectors[:, real] / scale
     ratio, axes = np.linalg.eigh(inverse.T @ matrix @ inverse)
     stretched = root @ axes * np.sqrt(np.maximum(ratio, 1))
-    floored: Floats = stretched @ stretched.T
-    return floored
+    raised: Floats = stretched @ stretched.T
+    return raised
 
 
 def _replicates(

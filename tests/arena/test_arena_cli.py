@@ -18,6 +18,7 @@ from arena.battles import Arena
 from arena.records import Outcome
 from arena.store import Store
 from evalkit.runs import Run
+from tests.arena.conftest import make_run
 from tests.arena.test_battles import token
 from tests.arena.test_influence import drawn
 from tests.arena.test_simulation import scored
@@ -433,3 +434,19 @@ def test_a_pilot_plans_a_study_and_a_study_says_whether_to_stop(
     assert (once["votes"], once["planned"], once["looks"]) == (400, 2000, 10)
     assert len(once["leading"]) == 3
     assert "more than the 300 it was planned for" in arena.fails(*pilot, "--planned", 300)
+
+
+def test_scores_assist_ratings_when_both_are_named(arena: Terminal, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs" / "wide", prompts=12)
+    where = ("--database", "a.sqlite", "--study", "s")
+    arena("load", *where, "--run", run.path, "--seed", 1)
+    arena("simulate", *where, "--run", run.path, "--raters", 9, "--votes", 200)
+    scored(run, lambda g: -float(len(run.truths()[g.id])), "faults")
+    lines = arena("rate", *where, "--assisted", "--run", run.path).splitlines()
+    assert lines[0].split() == ["model", *("assisted 95 % interval plain 95 % interval".split())]
+    assert "200 votes, and scores of 36 pairs of pictures" in "\n".join(lines)
+    found = arena.json("rate", *where, "--assisted", "--run", run.path, "--exclude", "too-few=1")
+    assert found["plain"]["ratings"][0]["model"] == "alpha-model"
+    assert found["exclusion"]
+    for words in (["--assisted"], ["--run", run.path], ["--assisted", "--run", "x", "--live"]):
+        assert "--assisted --run DIR" in arena.fails("rate", *where, *words)

@@ -9,8 +9,8 @@ from scipy.stats import rankdata
 
 from arena.concordance import measure
 from arena.ratings import fit
+from benchmarks.worlds import World, by_generation, choose, scores, study
 from evalkit.errors import EvalkitError, VotesError
-from tests.arena.worlds import World, by_generation, choose, scores, study
 
 
 def one_prompt(*rows, **more):

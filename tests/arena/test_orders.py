@@ -7,7 +7,7 @@ from scipy import stats
 from arena import orders
 from arena.judged import join
 from arena.ratings import fit
-from tests.arena.worlds import World, by_generation, scores, study
+from benchmarks.worlds import World, by_generation, scores, study
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from arena.judged import Picture, Scored
+
 WINNERS = np.array(["left", "right", "tie"], dtype=object)
 
 
@@ -29,39 +31,49 @@ class World:
     ties: float = 0.5
     twice: float = 1 / 3
     """Share of votes on a pair that another rater judges too."""
-    judged_prompts: int | None = None
-    """Only the first prompts are put before raters."""
 
     @property
-    def true(self):
+    def true(self) -> np.ndarray:
         return np.linspace(-self.gap / 2, self.gap / 2, self.models)
 
+    @property
+    def names(self) -> np.ndarray:
+        return np.array([f"m{k}" for k in range(self.models)], dtype=object)
 
-def choose(rng, x, ties):
+
+USUAL = World()
+
+
+def chances(x: np.ndarray, ties: float) -> np.ndarray:
+    """Return the chances of left, right and tie by Davidson's model."""
     weight = np.stack([np.exp(x / 2), np.exp(-x / 2), np.full_like(x, ties)], axis=-1)
-    chance = (weight / weight.sum(axis=-1, keepdims=True)).cumsum(axis=-1)
+    return weight / weight.sum(axis=-1, keepdims=True)
+
+
+def choose(rng: np.random.Generator, x: np.ndarray, ties: float) -> np.ndarray:
+    chance = chances(x, ties).cumsum(axis=-1)
     return (rng.random(x.shape)[..., None] > chance[..., :2]).sum(axis=-1)
 
 
-def generation(model, prompt, seed):
+def generation(model: int, prompt: int, seed: int) -> str:
     return f"g{model}-{prompt}-{seed}"
 
 
-def names(*parts):
+def generations(*parts: np.ndarray) -> np.ndarray:
     return np.array([generation(*row) for row in zip(*parts, strict=True)], dtype=object)
 
 
-def study(rng, world=World()):
-    """Draw the votes of one study, and the quality of its pictures by generation."""
+def study(rng: np.random.Generator, world: World = USUAL) -> tuple[pd.DataFrame, np.ndarray]:
+    """Draw the votes of one study, and the quality of its pictures: models x prompts x seeds."""
     size = (world.models, world.prompts, world.seeds)
     quality = world.true[:, None, None] + rng.normal(0, world.prompt, (*size[:2], 1))
     quality = quality + rng.normal(0, world.picture, size)
     liking = rng.normal(0, world.taste, (world.raters, world.models))
-    fresh = world.votes - int(world.votes * world.twice)
-    again = world.votes - fresh
+    again = int(world.votes * world.twice)
+    fresh = world.votes - again
     left = rng.integers(0, world.models, fresh)
     right = (left + 1 + rng.integers(0, world.models - 1, fresh)) % world.models
-    prompt = rng.integers(0, world.judged_prompts or world.prompts, fresh)
+    prompt = rng.integers(0, world.prompts, fresh)
     seed = rng.integers(0, world.seeds, fresh)
     rater = rng.integers(0, world.raters, fresh)
     other = (rater[:again] + 1 + rng.integers(0, world.raters - 1, again)) % world.raters
@@ -71,30 +83,40 @@ def study(rng, world=World()):
     rater = np.append(rater, other)
     x = quality[left, prompt, seed] - quality[right, prompt, seed]
     x = x + liking[rater, left] - liking[rater, right]
-    label = np.array([f"m{k}" for k in range(world.models)], dtype=object)
     votes = pd.DataFrame(
         {
-            "left": label[left],
-            "right": label[right],
+            "left": world.names[left],
+            "right": world.names[right],
             "winner": WINNERS[choose(rng, x, world.ties)],
             "rater": rater.astype(str),
             "prompt": prompt.astype(str),
             "category": np.array(["colour", "count"], dtype=object)[prompt % 2],
-            "left_generation": names(left, prompt, seed),
-            "right_generation": names(right, prompt, seed),
+            "left_generation": generations(left, prompt, seed),
+            "right_generation": generations(right, prompt, seed),
         }
     )
     return votes, quality
 
 
-def by_generation(values):
+def by_generation(values: np.ndarray) -> dict[str, float]:
     """Map generations to values."""
     return {generation(*place): float(value) for place, value in np.ndenumerate(values)}
 
 
-def scores(rng, quality, blur=1.0):
+def scores(
+    rng: np.random.Generator, quality: np.ndarray, blur: float = 1.0
+) -> dict[str, dict[str, float]]:
     """A score that sees the quality through a blur, and one that sees nothing."""
     return {
         "good": by_generation(quality + rng.normal(0, blur, quality.shape)),
         "useless": by_generation(rng.normal(0, 1, quality.shape)),
     }
+
+
+def scored(quality: np.ndarray, found: dict[str, dict[str, float]]) -> Scored:
+    """Return a run of these pictures with these scores."""
+    pictures = {
+        generation(*place): Picture(f"m{place[0]}", str(place[1]), place[2])
+        for place in np.ndindex(quality.shape)
+    }
+    return Scored(pictures, found, {})
