@@ -16,7 +16,7 @@ import pandas as pd
 from arena import comparisons
 from arena.estimate import CENTRE, POINTS
 from arena.judged import Scored
-from arena.likelihood import Fit
+from arena.newton import Fit
 from arena.powered import Powered, best_weight, power
 from arena.ratings import Ratings
 from arena.ratings import fit as rate

@@ -13,7 +13,8 @@ from scipy.sparse import csr_array
 from arena.clusters import Clusters, clusters
 from arena.codes import Codes
 from arena.judged import Judged, Scored, join
-from arena.likelihood import Fit, Pairs, Shape, chances, invert, newton
+from arena.likelihood import Pairs, Shape, chances, invert
+from arena.newton import Fit, newton
 from arena.pool import Pool, pool, unlike
 from arena.predicting import FOLDS, Contests, foretell, standardise
 from arena.tally import BOTH_BAD, TIE, Floats, Ints, Tally
