@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from arena import page, pictures
 from arena.battles import Arena
 from arena.guard import Guard, key_of
-from arena.records import Outcome, Rater
+from arena.records import Outcome, Phase, PhaseKind, Purpose, Rater
+from arena.refusals import Refusal
 from arena.store import Store
 from evalkit.errors import EvalkitError, ImageError, MissingPackageError, StudyError
 
@@ -42,6 +43,8 @@ class Answer(BaseModel):
     choice: str
     token: str = ""
     seconds: float | None = None
+    side: str = "both"
+    reason: str = ""
 
 
 class Desk:
@@ -63,7 +66,10 @@ class Desk:
             return page.needs_cookie()
         rater = self.arena.enter(key)
         try:
-            return self._stage(rater, self._act(rater, Answer.model_validate(said)))
+            heard = Answer.model_validate(said)
+            if heard.choice in set(Outcome) and self._trains(rater, heard.token):
+                return self._lesson(rater, heard)
+            return self._stage(rater, self._act(rater, heard))
         except (EvalkitError, ValueError) as error:
             return self._stage(rater, _in_words(error))
 
@@ -80,27 +86,47 @@ class Desk:
         headers = {"Cache-Control": "private, max-age=3600"}  # its address is used once
         return Response(data, media_type=pictures.MEDIA_TYPE, headers=headers)
 
-    def _act(self, rater: Rater, said: Answer) -> str:
+    def _act(self, rater: Rater, said: Answer) -> page.Notice | None:
+        arena, steps = self.arena, self._steps
+        if said.choice in steps:
+            steps[said.choice](rater)
+            return None
         if said.choice == "undo":
-            return self._undo(rater, said.token)
+            undone = arena.undo(rater, shown=said.token)
+            words = "Undone. Please answer this one again."
+            return page.Notice("undone", words=words) if undone else None
         if said.choice == "skip":
-            self.arena.skip(said.token, rater)
-            return "Skipped."
-        outcome = Outcome(said.choice)
-        self.arena.cast(said.token, rater, outcome, seconds=said.seconds)
-        return self._revealed(rater, said.token) if self.arena.study.reveal else ""
+            arena.skip(said.token, rater)
+            return page.Notice("skipped", words="Skipped.")
+        if said.choice == "report":
+            arena.report(said.token, rater, said.side, said.reason)
+            return page.Notice("reported", words="Reported. Thank you.")
+        arena.cast(said.token, rater, Outcome(said.choice), seconds=said.seconds)
+        return self._revealed(rater, said.token) if arena.study.protocol.reveal else None
 
-    def _undo(self, rater: Rater, shown: str) -> str:
-        """Undo once, however often it is asked while the same battle is shown."""
-        battle = self.arena.open(rater)
-        if (battle.token if battle else "") != shown:
-            return ""
-        self.arena.undo(rater)
-        return "Undone. Please answer this one again."
+    @property
+    def _steps(self) -> dict[str, Callable[[Rater], None]]:
+        return {
+            "consent": self.arena.consent,
+            "decline": self.arena.decline,
+            "start": self.arena.finish_instructions,
+            "continue": self.arena.end_break,
+            "show": lambda _: None,
+        }
 
-    def _revealed(self, rater: Rater, token: str) -> str:
+    def _trains(self, rater: Rater, token: str) -> bool:
+        return self.arena.find(token, rater).purpose is Purpose.TRAINING
+
+    def _lesson(self, rater: Rater, said: Answer) -> str:
+        """Show what was right, beside the pair that was just judged."""
+        feedback = self.arena.answer_training(said.token, rater, Outcome(said.choice))
+        progress = self.arena.progress(rater)
+        phase = Phase(kind=PhaseKind.TRAINING, progress=progress, feedback=feedback)
+        return page.stage(page.View(self.arena.study, phase))
+
+    def _revealed(self, rater: Rater, token: str) -> page.Notice:
         battle = self.arena.find(token, rater)
-        return f"Left was {battle.left.model}, right was {battle.right.model}."
+        return page.Notice("revealed", {"left": battle.left.model, "right": battle.right.model})
 
     def _encoded(self, token: str, side: str, key: str | None) -> bytes:
         rater = self.arena.known(key) if key else None
@@ -113,10 +139,9 @@ class Desk:
         study = self.arena.study
         return pictures.encode(self._images.open(digest), study.width or 1, study.height or 1)
 
-    def _stage(self, rater: Rater, notice: str = "") -> str:
-        battle, upcoming = (*self.arena.deal(rater, AHEAD), None, None)[:2]
-        progress = self.arena.progress(rater)
-        return page.stage(page.View(self.arena.study, progress, battle, upcoming, notice))
+    def _stage(self, rater: Rater, notice: page.Notice | None = None) -> str:
+        phase = self.arena.phase(rater, ahead=AHEAD)
+        return page.stage(page.View(self.arena.study, phase, notice=notice))
 
 
 def build(store: Store, name: str) -> Guard:
@@ -196,6 +221,9 @@ def _file(version: str, file: str) -> Response:
     return Response(found, media_type=kind, headers=headers)
 
 
-def _in_words(error: Exception) -> str:
+def _in_words(error: Exception) -> page.Notice:
     """Say what a rater can use; what a stranger's request got wrong is not repeated to it."""
-    return str(error) if isinstance(error, EvalkitError) else "The page sent no answer we know."
+    if isinstance(error, Refusal):
+        return page.Notice(f"refused.{error.reason.value}", words=str(error))
+    words = str(error) if isinstance(error, EvalkitError) else "The page sent no answer we know."
+    return page.Notice("nonsense", words=words)

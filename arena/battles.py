@@ -1,25 +1,45 @@
-"""The rules of a study: the server opens battles, each is answered once, the last can be undone."""
+"""The rules of a study: raters go its way, the server opens battles, each is answered once."""
 
 from __future__ import annotations
 
 import math
+import random
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
-from arena import sampling
-from arena.records import Battle, Outcome, Progress, Rater, Study, Vote
+from arena import phases, refusals
+from arena.dealing import Dealer, again
+from arena.examples import Opening
+from arena.records import (
+    COUNTED,
+    Battle,
+    Ending,
+    Feedback,
+    Lesson,
+    Outcome,
+    Phase,
+    PhaseKind,
+    Progress,
+    Purpose,
+    Rater,
+    Study,
+    Vote,
+)
+from arena.refusals import Reason, Refusal
 from arena.store import Facts, Store, now
-from evalkit.errors import StudyError
 
 TOKEN_BYTES = 18
 """144 random bits: nobody guesses the name of another's battle."""
 
+SWEEP_SECONDS = 60
+"""How often battles that nobody came back to are looked for."""
+
 
 class Arena:
-    """One study being held: open, cast, skip, undo. Safe for threads and for several processes."""
+    """One study being held: the only way to change it. Safe for threads and several processes."""
 
     def __init__(self, store: Store, name: str, *, clock: Callable[[], str] = now) -> None:
         self._store = store
@@ -27,15 +47,16 @@ class Arena:
         self._clock = clock
         with store.reading() as facts:
             key, self.study = facts.study(name)
-            self._field = sampling.Field(facts.entries(key))
-        self._history = sampling.History()
-        self._last = 0
+            self._dealer = Dealer(facts.entries(key))
+        self._swept = ""
         self._drawing = Lock()
 
     @property
     def pairs(self) -> int:
         """How many pairs of pictures the study can ask about."""
-        return len(self._field)
+        return len(self._dealer.field)
+
+    # Raters and their way
 
     def enter(self, key: str) -> Rater:
         """Return the rater behind a secret, on the first visit a new one."""
@@ -50,15 +71,80 @@ class Arena:
         """Return the rater of a public name that no secret opens: a program, or an import."""
         return self._enter(lambda facts: facts.rater_labelled(label), label, None)
 
+    def phase(self, rater: Rater, *, ahead: int = 0) -> Phase:
+        """Return where a rater is and all that the page may show there."""
+        with self._store.reading() as facts:
+            key, study = facts.study(self._name)
+            way, kind = self._where(facts, key, study, rater)
+        if kind is PhaseKind.BATTLE:
+            battles = self.deal(rater, ahead)
+            if battles:
+                return self._at_battle(study, battles, way)
+            kind = self._where_now(rater)  # another tab may have answered, or somebody closed it
+            kind = PhaseKind.DONE if kind is PhaseKind.BATTLE else kind
+        if kind is PhaseKind.INSTRUCTIONS:
+            return self._at_instructions(study, rater, way)
+        if kind is PhaseKind.TRAINING:
+            return self._at_training(study, rater, way)
+        return self._elsewhere(study, rater, way, kind)
+
+    def consent(self, rater: Rater) -> None:
+        """Record that a rater agrees to take part; twice is once."""
+        self._step(rater, phases.CONSENT, PhaseKind.CONSENT, PhaseKind.DECLINED)
+
+    def decline(self, rater: Rater) -> None:
+        """Record that a rater does not agree, which a later consent takes back."""
+        self._step(rater, phases.DECLINE, PhaseKind.CONSENT)
+
+    def finish_instructions(self, rater: Rater) -> None:
+        """Record that a rater has read the instructions."""
+        self._step(rater, phases.INSTRUCTED, PhaseKind.INSTRUCTIONS)
+
+    def end_break(self, rater: Rater) -> None:
+        """Go on after a pause."""
+        self._step(rater, phases.REST, PhaseKind.BREAK)
+
+    def answer_training(self, token: str, rater: Rater, outcome: Outcome) -> Feedback:
+        """Record the answer to a training item and return what would have been right.
+
+        The last item of an attempt decides: trained, another attempt, or thanked and let go.
+        """
+        with self._store.writing() as facts:
+            key, study = facts.study(self._name, lock=True)
+            battle = self._own(facts, token, rater)
+            if battle.purpose is not Purpose.TRAINING or battle.expected is None:
+                raise Refusal(Reason.NOT_NOW, "This battle is no training. Reload the page.")
+            earlier = facts.vote(battle.id)
+            if earlier is None:
+                self._refuse_outcome(study, outcome)
+                at = self._clock()
+                facts.add_vote(Vote(battle_id=battle.id, outcome=outcome, cast_at=at))
+                self._judge_training(facts, key, study, rater)
+            elif earlier.outcome is not outcome:
+                raise refusals.answered(earlier.outcome)
+        example = study.protocol.examples[battle.example or 0]
+        return Feedback(
+            battle=battle,
+            question=study.protocol.question(battle.criterion),
+            outcome=outcome,
+            expected=battle.expected,
+            why=example.why,
+        )
+
+    # Battles
+
     def open(self, rater: Rater) -> Battle | None:
         """Return the battle to answer now, left open or new; None when nothing is left to ask."""
         return next(iter(self.deal(rater)), None)
 
     def deal(self, rater: Rater, ahead: int = 0) -> tuple[Battle, ...]:
-        """Return the battle to answer now and so many of the next, to be fetched beforehand."""
+        """Return the battle to answer now and so many of the next, to be fetched beforehand.
+
+        None of them before consent, instructions and training, or in a pause.
+        """
         with self._store.reading() as facts:
-            key, _ = facts.study(self._name)
-            if _closed(facts, key):
+            key, study = facts.study(self._name)
+            if self._where(facts, key, study, rater)[1] is not PhaseKind.BATTLE:
                 return ()
             held = facts.open_battles(key, rater)
         if len(held) > ahead:
@@ -68,7 +154,7 @@ class Arena:
                 with self._store.writing() as facts:
                     return self._top_up(facts, rater, 1 + ahead)
             except BaseException:
-                self._history, self._last = sampling.History(), 0  # it may count what was undone
+                self._dealer.forget()  # it may count what was undone
                 raise
 
     def cast(
@@ -79,6 +165,7 @@ class Arena:
         *,
         seconds: float | None = None,
         simulated: bool = False,
+        language: str | None = None,
     ) -> Vote:
         """Record the answer to an open battle of this rater.
 
@@ -87,16 +174,21 @@ class Arena:
         """
         with self._store.writing() as facts:
             battle = self._own(facts, token, rater)
+            if battle.purpose not in COUNTED:
+                raise Refusal(Reason.NOT_NOW, "This battle takes no vote. Reload the page.")
             if (earlier := facts.vote(battle.id)) is not None:
                 return _same(facts, battle, earlier, outcome)
-            self._refuse_if_over(facts, battle)
+            key, study = self._refuse_if_over(facts, battle)
+            self._refuse_outcome(study, outcome)
             at = self._clock()
+            self._refuse_haste(facts, key, study, battle, at)
             vote = Vote(
                 battle_id=battle.id,
                 outcome=outcome,
                 cast_at=at,
                 seconds=_plausible(seconds, battle.opened_at, at),
                 simulated=simulated,
+                language=language,
             )
             facts.add_vote(vote)
         return vote
@@ -104,29 +196,38 @@ class Arena:
     def skip(self, token: str, rater: Rater) -> None:
         """Pass over an open battle of this rater; twice is once."""
         with self._store.writing() as facts:
-            battle = self._own(facts, token, rater)
-            if facts.happened("skip", battle):
-                return
-            if (earlier := facts.vote(battle.id)) is not None:
-                raise StudyError(f"This battle is already answered: {earlier.outcome.value}.")
-            key = self._refuse_if_over(facts, battle)
-            facts.add_event(key, "skip", at=self._clock(), of=battle, by=rater)
+            self._pass_over(facts, self._own(facts, token, rater), rater)
 
-    def undo(self, rater: Rater) -> Battle:
+    def report(self, token: str, rater: Rater, side: str, reason: str = "") -> None:
+        """Record that something is wrong with a picture, and pass over its battle."""
+        if side not in ("left", "right", "both"):
+            raise Refusal(Reason.NOT_ALLOWED, "Say which picture: left, right or both.")
+        with self._store.writing() as facts:
+            battle = self._own(facts, token, rater)
+            if facts.happened("report", battle):
+                return
+            key = self._pass_over(facts, battle, rater)
+            said = {"side": side, "reason": reason.strip()[:500]}
+            facts.add_event(key, "report", at=self._clock(), of=battle, by=rater, detail=said)
+
+    def undo(self, rater: Rater, *, shown: str | None = None) -> Battle | None:
         """Void the rater's last answer and ask the same again, as a new battle in the same sides.
 
-        The void vote stays in the database beside the event that voids it.
+        The void vote stays in the database beside the event that voids it. Nothing is undone when
+        the battle to answer is not the one ``shown`` ("" for none): the request came twice.
         """
         with self._store.writing() as facts:
             key, _ = facts.study(self._name, lock=True)
             if _closed(facts, key):
-                raise StudyError(_CLOSED)
+                raise refusals.closed()
+            waiting = next(iter(facts.open_battles(key, rater)), None)
+            if shown is not None and (waiting.token if waiting else "") != shown:
+                return None
             last = facts.last_answered(key, rater)
             if last is None:
-                raise StudyError("There is no answer to undo.")
+                raise Refusal(Reason.NOTHING_TO_UNDO, "There is no answer to undo.")
             facts.add_event(key, "undo", at=self._clock(), of=last, by=rater)
-            again = sampling.Draw(last.left, last.right, last.draw_probability or 1)
-            return self._record(facts, key, rater, again, redo_of=last.id)
+            return self._record(facts, key, rater, again(last))
 
     def find(self, token: str, rater: Rater) -> Battle:
         """Return a battle of this rater by the name the browser knows."""
@@ -138,7 +239,21 @@ class Arena:
         with self._store.reading() as facts:
             key, study = facts.study(self._name)
             done, closed = facts.count_votes(key, rater), _closed(facts, key)
-        return Progress(done=done, total=study.quota or self.pairs, closed=closed)
+        return self._progress(study, done, closed=closed)
+
+    def release(self, rater: Rater) -> int:
+        """Give back what a rater left open, who returned the task; say how many battles.
+
+        A vote that comes later on one of them is refused, for somebody else is asked.
+        """
+        with self._store.writing() as facts:
+            key, _ = facts.study(self._name, lock=True)
+            held = facts.open_battles(key, rater)
+            given_back = sum(self._give_back(facts, key, battle) for battle in held)
+            facts.add_event(key, phases.RETURN, at=self._clock(), by=rater)
+        return given_back
+
+    # The study as a whole
 
     def close(self) -> None:
         """Take no more answers, until the study is opened again."""
@@ -161,6 +276,149 @@ class Arena:
             key, _ = facts.study(self._name)
             return [e.detail for e in facts.events(key, kind)]
 
+    # Inside, the way
+
+    def _where(
+        self, facts: Facts, key: int, study: Study, rater: Rater
+    ) -> tuple[phases.Way, PhaseKind]:
+        steps = facts.path(key, rater, *phases.STEPS)
+        rested = [e.detail.get("done", 0) for e in steps if e.kind == phases.REST]
+        done = facts.count_votes(key, rater)
+        way = phases.Way(tuple(e.kind for e in steps), done, rested[-1] if rested else 0)
+        limit = phases.quota(study.protocol, self.pairs)
+        return way, phases.kind(study.protocol, way, limit=limit, closed=_closed(facts, key))
+
+    def _where_now(self, rater: Rater) -> PhaseKind:
+        with self._store.reading() as facts:
+            key, study = facts.study(self._name)
+            return self._where(facts, key, study, rater)[1]
+
+    def _step(self, rater: Rater, step: str, *at: PhaseKind) -> None:
+        """Take a step of the way where it is due; elsewhere it was taken, or never asked for."""
+        with self._store.writing() as facts:
+            key, study = facts.study(self._name, lock=True)
+            way, kind = self._where(facts, key, study, rater)
+            if kind in at:
+                detail = {"done": way.done, "protocol": study.protocol.digest}
+                facts.add_event(key, step, at=self._clock(), by=rater, detail=detail)
+
+    def _at_battle(self, study: Study, battles: tuple[Battle, ...], way: phases.Way) -> Phase:
+        battle = battles[0]
+        return Phase(
+            kind=PhaseKind.BATTLE,
+            progress=self._progress(study, way.done),
+            battle=battle,
+            question=study.protocol.question(battle.criterion),
+            upcoming=battles[1] if len(battles) > 1 else None,
+            outcomes=study.protocol.outcomes,
+            minimum_seconds=study.protocol.raters.minimum_seconds,
+            can_undo=battle.ordinal > 0,
+        )
+
+    def _at_instructions(self, study: Study, rater: Rater, way: phases.Way) -> Phase:
+        known = study.protocol.examples_for("example")
+        shown = self._given(rater, Purpose.EXAMPLE, known)
+        lessons = tuple(
+            Lesson(
+                battle=b,
+                question=study.protocol.question(b.criterion),
+                expected=b.expected,
+                why=known[b.example].why,
+            )
+            for b in shown
+            if b.expected is not None and b.example is not None
+        )
+        return Phase(
+            kind=PhaseKind.INSTRUCTIONS,
+            progress=self._progress(study, way.done),
+            text=study.protocol.instructions,
+            lessons=lessons,
+        )
+
+    def _at_training(self, study: Study, rater: Rater, way: phases.Way) -> Phase:
+        items = list(study.protocol.examples_for("training"))
+        with self._store.writing() as facts:
+            key, _ = facts.study(self._name, lock=True)
+            answered = len(facts.answers(key, rater, Purpose.TRAINING))
+            shown = facts.shown_for(key, rater, Purpose.TRAINING)
+            if len(shown) == answered:
+                number = items[answered % len(items)]
+                shown.append(self._open_example(facts, key, study, rater, Purpose.TRAINING, number))
+        return Phase(
+            kind=PhaseKind.TRAINING,
+            progress=self._progress(study, way.done),
+            battle=shown[-1],
+            question=study.protocol.question(shown[-1].criterion),
+            training=Progress(done=answered % len(items), total=len(items), counted=True),
+            outcomes=study.protocol.outcomes,
+        )
+
+    def _elsewhere(self, study: Study, rater: Rater, way: phases.Way, kind: PhaseKind) -> Phase:
+        closed = kind is PhaseKind.CLOSED
+        phase = Phase(
+            kind=kind,
+            progress=self._progress(study, way.done, closed=closed),
+            text=study.protocol.consent if kind is PhaseKind.CONSENT else "",
+        )
+        if kind not in (PhaseKind.DONE, PhaseKind.SCREENED_OUT, PhaseKind.CLOSED):
+            return phase.model_copy(update={"can_undo": way.done > 0})
+        with self._store.reading() as facts:
+            key, _ = facts.study(self._name)
+            checks = facts.answers(key, rater, Purpose.GOLD)
+        passed = phases.passed_checks(study.protocol, ((b.expected, v.outcome) for b, v in checks))
+        limit = phases.quota(study.protocol, self.pairs)
+        end = phases.ending(kind, way, limit=limit, pairs=self.pairs, passed=passed)
+        if phases.COMPLETE not in way.steps:
+            self._complete(rater, end)
+        update = {
+            "ending": end,
+            "completion": phases.completion(study.protocol, end, way.done),
+            "can_undo": kind is PhaseKind.DONE and way.done > 0,
+        }
+        return phase.model_copy(update=update)
+
+    def _complete(self, rater: Rater, end: Ending) -> None:
+        """Record once when a rater first came to an end, for the study's keeper."""
+        with self._store.writing() as facts:
+            key, _ = facts.study(self._name, lock=True)
+            if not facts.path(key, rater, phases.COMPLETE):
+                detail = {"ending": end.value}
+                facts.add_event(key, phases.COMPLETE, at=self._clock(), by=rater, detail=detail)
+
+    def _given(self, rater: Rater, purpose: Purpose, wanted: Mapping[int, Any]) -> list[Battle]:
+        """Return a rater's battles on all wanted examples, opened where they are new."""
+        with self._store.reading() as facts:
+            key, _ = facts.study(self._name)
+            shown = {b.example: b for b in facts.shown_for(key, rater, purpose)}
+        if not wanted.keys() <= shown.keys():
+            with self._store.writing() as facts:
+                key, study = facts.study(self._name, lock=True)
+                shown = {b.example: b for b in facts.shown_for(key, rater, purpose)}
+                for number in wanted.keys() - shown.keys():
+                    opened = self._open_example(facts, key, study, rater, purpose, number)
+                    shown[number] = opened
+        return [shown[number] for number in wanted]
+
+    def _open_example(
+        self, facts: Facts, key: int, study: Study, rater: Rater, purpose: Purpose, number: int
+    ) -> Battle:
+        rng = random.Random(f"{study.seed}/{rater.id}/{purpose}/{number}/{self._clock()}")
+        examples = self._dealer.examples(study.protocol, purpose.value)
+        return self._record(facts, key, rater, examples.opening(number, purpose, rng))
+
+    def _judge_training(self, facts: Facts, key: int, study: Study, rater: Rater) -> None:
+        items, training = len(study.protocol.examples_for("training")), study.protocol.training
+        answers = facts.answers(key, rater, Purpose.TRAINING)
+        if len(answers) % items:
+            return
+        last = answers[-items:]
+        if phases.passed_training(study.protocol, (b.expected is v.outcome for b, v in last)):
+            facts.add_event(key, phases.TRAINED, at=self._clock(), by=rater)
+        elif len(answers) >= items * training.attempts:
+            facts.add_event(key, phases.SCREEN_OUT, at=self._clock(), by=rater)
+
+    # Inside, the battles
+
     def _mark(self, kind: str) -> None:
         with self._store.writing() as facts:
             key, _ = facts.study(self._name, lock=True)
@@ -175,47 +433,62 @@ class Arena:
             facts.study(self._name, lock=True)  # two first requests of one browser make one rater
             return find(facts) or facts.add_rater(label, key)
 
+    def _progress(self, study: Study, done: int, *, closed: bool = False) -> Progress:
+        limit = phases.quota(study.protocol, self.pairs)
+        total = self.pairs if limit is None else limit
+        return Progress(done=done, total=total, closed=closed, counted=limit is not None)
+
     def _top_up(self, facts: Facts, rater: Rater, wanted: int) -> tuple[Battle, ...]:
         key, study = facts.study(self._name, lock=True)
+        self._sweep(facts, key, study, rater)
         held = facts.open_battles(key, rater)
-        room = wanted - len(held)
-        if study.quota is not None:
-            room = min(room, study.quota - facts.count_votes(key, rater) - len(held))
+        room, limit = wanted - len(held), phases.quota(study.protocol, self.pairs)
+        if limit is not None:
+            room = min(room, limit - facts.count_votes(key, rater) - len(held))
         for _ in range(room):
-            drawn = self._draw(facts, key, study, rater)
+            drawn = self._dealer.draw(facts, key, study, rater)
             if drawn is None:
                 break
             held.append(self._record(facts, key, rater, drawn))
         return tuple(held[:wanted])
 
-    def _draw(self, facts: Facts, key: int, study: Study, rater: Rater) -> sampling.Draw | None:
-        for shown in facts.battles_after(key, self._last):
-            self._last = shown.id
-            pair = self._field.by_key.get(sampling.key(shown.left_id, shown.right_id))
-            if pair is not None:
-                self._history.add(pair, first_is_left=shown.left_id == pair.first.id)
-        seen = {sampling.key(s.left_id, s.right_id) for s in facts.given(key, rater)}
-        rng = sampling.generator(study.seed, self._history.drawn)
-        return sampling.draw(self._field, self._history, seen, rng)
+    def _sweep(self, facts: Facts, key: int, study: Study, rater: Rater) -> None:
+        """Give back what others left open for too long; the one who asks keeps what is theirs."""
+        minutes = study.protocol.raters.expire_after_minutes
+        at = self._clock() if minutes is not None else ""
+        if minutes is None or (self._swept and _passed(self._swept, at) < SWEEP_SECONDS):
+            return
+        before = datetime.fromisoformat(at) - timedelta(minutes=minutes)
+        for battle in facts.stale(key, before.isoformat(timespec="microseconds")):
+            if battle.rater != rater:
+                self._give_back(facts, key, battle)
+        self._swept = at
 
-    def _record(
-        self,
-        facts: Facts,
-        key: int,
-        rater: Rater,
-        drawn: sampling.Draw,
-        redo_of: int | None = None,
-    ) -> Battle:
+    def _give_back(self, facts: Facts, key: int, battle: Battle) -> bool:
+        """Release an open battle, unless its answer came first."""
+        facts.battle(battle.token or "", lock=True)
+        if facts.vote(battle.id) is not None or facts.happened("skip", battle):
+            return False
+        facts.add_event(key, "release", at=self._clock(), of=battle, by=battle.rater)
+        return True
+
+    def _record(self, facts: Facts, key: int, rater: Rater, opening: Opening) -> Battle:
         token = secrets.token_urlsafe(TOKEN_BYTES)
         row = {
-            "left_id": drawn.left.id,
-            "right_id": drawn.right.id,
+            "left_id": opening.drawn.left.id,
+            "right_id": opening.drawn.right.id,
             "rater_id": rater.id,
             "ordinal": len(facts.given(key, rater)),
             "opened_at": self._clock(),
-            "draw_probability": drawn.probability,
+            "draw_probability": opening.drawn.probability,
             "token": token,
-            "redo_of": redo_of,
+            "redo_of": opening.redo_of,
+            "criterion": opening.criterion,
+            "purpose": opening.purpose.value,
+            "expected": opening.expected.value if opening.expected else None,
+            "repeat_of": opening.repeat_of,
+            "example": opening.example,
+            "protocol_id": facts.protocol(key)[0],
         }
         facts.add_battles(key, [row])
         return self._own(facts, token, rater)
@@ -223,21 +496,51 @@ class Arena:
     def _own(self, facts: Facts, token: str, rater: Rater) -> Battle:
         battle = facts.battle(token, lock=True)
         if battle is None or battle.study != self._name:
-            raise StudyError("The server opened no such battle. Reload the page.")
+            raise Refusal(Reason.UNKNOWN, "The server opened no such battle. Reload the page.")
         if battle.rater != rater:
-            raise StudyError("This battle was opened for another rater. Reload the page.")
+            raise Refusal(
+                Reason.NOT_YOURS, "This battle was opened for another rater. Reload the page."
+            )
         return battle
 
-    def _refuse_if_over(self, facts: Facts, battle: Battle) -> int:
+    def _pass_over(self, facts: Facts, battle: Battle, rater: Rater) -> int:
         key, _ = facts.study(self._name)
-        if _closed(facts, key):
-            raise StudyError(_CLOSED)
         if facts.happened("skip", battle):
-            raise StudyError("This battle was skipped. Undo the skip to answer it.")
+            return key
+        if battle.purpose not in COUNTED:
+            raise Refusal(Reason.NOT_NOW, "This battle cannot be passed over.")
+        if (earlier := facts.vote(battle.id)) is not None:
+            raise refusals.answered(earlier.outcome)
+        self._refuse_if_over(facts, battle)
+        facts.add_event(key, "skip", at=self._clock(), of=battle, by=rater)
         return key
 
+    def _refuse_if_over(self, facts: Facts, battle: Battle) -> tuple[int, Study]:
+        key, study = facts.study(self._name)
+        if _closed(facts, key):
+            raise refusals.closed()
+        if facts.happened("skip", battle):
+            message = "This battle was skipped. Undo the skip to answer it."
+            raise Refusal(Reason.SKIPPED, message)
+        if facts.happened("release", battle):
+            message = "This pair was given to somebody else meanwhile. Reload the page."
+            raise Refusal(Reason.RELEASED, message)
+        return key, study
 
-_CLOSED = "This study is closed and takes no more answers."
+    def _refuse_outcome(self, study: Study, outcome: Outcome) -> None:
+        if outcome not in study.protocol.outcomes:
+            allowed = ", ".join(study.protocol.outcomes)
+            message = f"This study does not take {outcome.value!r}; it takes {allowed}."
+            raise Refusal(Reason.NOT_ALLOWED, message)
+
+    def _refuse_haste(self, facts: Facts, key: int, study: Study, battle: Battle, at: str) -> None:
+        """Refuse what came sooner than anybody can look, by the server's own clock."""
+        least = study.protocol.raters.minimum_seconds
+        if not least:
+            return
+        since = max(battle.opened_at, facts.last_answer_at(key, battle.rater) or "")
+        if _passed(since, at) < least:
+            raise Refusal(Reason.TOO_SOON, f"Please look for {least:g} seconds before you answer.")
 
 
 def _closed(facts: Facts, study_key: int) -> bool:
@@ -247,11 +550,15 @@ def _closed(facts: Facts, study_key: int) -> bool:
 
 def _same(facts: Facts, battle: Battle, earlier: Vote, outcome: Outcome) -> Vote:
     if facts.happened("undo", battle):
-        raise StudyError("This answer was undone; the battle is asked again under another name.")
+        raise Refusal(
+            Reason.UNDONE,
+            "This answer was undone; the battle is asked again under another name.",
+        )
     if earlier.outcome is not outcome:
-        raise StudyError(
+        raise Refusal(
+            Reason.ANSWERED,
             f"This battle is already answered: {earlier.outcome.value}, not {outcome.value}. "
-            "Undo the answer to give another."
+            "Undo the answer to give another.",
         )
     return earlier
 
@@ -260,8 +567,11 @@ def _plausible(seconds: float | None, opened_at: str, cast_at: str) -> float | N
     """Keep a browser's claim of time only within what the server saw pass."""
     if seconds is None or not math.isfinite(seconds) or seconds < 0:
         return None
-    passed = datetime.fromisoformat(cast_at) - datetime.fromisoformat(opened_at)
-    return min(seconds, max(passed.total_seconds(), 0.0))
+    return min(seconds, max(_passed(opened_at, cast_at), 0.0))
+
+
+def _passed(since: str, at: str) -> float:
+    return (datetime.fromisoformat(at) - datetime.fromisoformat(since)).total_seconds()
 
 
 def _new_label() -> str:

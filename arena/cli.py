@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from arena.exclusion import Exclusion
     from arena.ratings import Ratings
     from arena.store import Store
+    from arena.studies import Loaded
+    from evalkit.runs import Run
 
 app = typer.Typer(
     help="Ask people which of two pictures is better, blind, and rate the models that made them.",
@@ -26,6 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+study_app = typer.Typer(help="A study as a file: its rules.", no_args_is_help=True)
+app.add_typer(study_app, name="study")
 votes_app = typer.Typer(help="Votes as a CSV file, in and out.", no_args_is_help=True)
 app.add_typer(votes_app, name="votes")
 
@@ -66,7 +70,7 @@ def _bundled(file: Path) -> Iterator[Store]:
 @app.command()
 def load(
     database: Database,
-    study: StudyName,
+    study: Annotated[str, typer.Option("--study", help="The study's name, or its file (.toml).")],
     run: RunFolder,
     criterion: Annotated[
         str | None,
@@ -84,13 +88,24 @@ def load(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Decides the draws; chosen at random if not given.")
     ] = None,
+    amend: Annotated[
+        bool, typer.Option("--amend", help="Put the file's changed rules into force.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put the pictures of a run into a study; again, or with another run, adds what is new."""
+    """Put the pictures of a run into a study; again, or with another run, adds what is new.
+
+    With a study's file the rules come from there, and of the options only --seed and --amend count.
+    """
     from arena import studies
     from evalkit.runs import Run
 
     with _store(database, create=True) as store:
+        if study.endswith(".toml"):
+            _say_loaded(
+                _load_file(store, Path(study), Run.open(run), seed, amend), database, as_json
+            )
+            return
         plan = studies.describe(
             study,
             criterion or studies.criterion_of(store, study) or "overall",
@@ -101,14 +116,52 @@ def load(
             quota=quota,
             seed=seed,
         )
-        done = studies.load(store, Run.open(run), plan)
+        _say_loaded(studies.load(store, Run.open(run), plan), database, as_json)
+
+
+def _load_file(store: Store, path: Path, run: Run, seed: int | None, amend: bool) -> Loaded:
+    from arena import studies, studyfile
+
+    file = studyfile.read(path)
+    rules = file.with_pictures(run.images)
+    plan = studies.plan(file.name, rules, seed=file.seed if seed is None else seed)
+    return studies.load(store, run, plan, amend=amend)
+
+
+def _say_loaded(done: Loaded, database: str, as_json: bool) -> None:
+    study = done.study.name
     if as_json:
         facts = {"study": study, "new": done.new, "entries": done.entries, "failed": done.failed}
+        facts["protocol"] = done.study.protocol.digest
         print_json(facts)
         return
     failed = f"; {done.failed} generations have no picture" if done.failed else ""
     print(f"{study}: {done.new} new pictures, {done.entries} in all{failed}.")
     print(f"Open it with: arena serve --database {database} --study {study}")
+
+
+@study_app.command("init")
+def study_init(file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
+    """Write a commented example of a study's file."""
+    from arena import studyfile
+
+    studyfile.write_example(file)
+    print(f"{file}: edit it, then check it with: arena study check {file}")
+
+
+@study_app.command("check")
+def study_check(
+    file: Annotated[Path, typer.Argument(help="A study's file.")], as_json: AsJson = False
+) -> None:
+    """Read a study's file and say what it means, or what is wrong and where."""
+    from arena import studyfile
+
+    found = studyfile.read(file)
+    if as_json:
+        rules = found.protocol.model_dump(mode="json")
+        print_json({"study": found.name, "digest": found.protocol.digest, "protocol": rules})
+        return
+    print("\n".join(studyfile.summary(found)))
 
 
 @app.command()
@@ -171,7 +224,8 @@ def votes_export(
     from arena import exports, studies, votes
 
     with _store(database) as store:
-        standing, cast_at = studies.timed_votes(store, studies.only_study(store, study))
+        name = studies.only_study(store, study)
+        standing, cast_at = studies.timed_votes(store, name, checks=form == "csv")
     csv = form == "csv"
     text = votes.to_csv(standing) if csv else exports.export(form, standing, cast_at)
     if file is None:
@@ -326,17 +380,18 @@ def rate(
     if live:
         if exclude:
             raise VotesError("--live knows no raters, so it leaves none out: drop it or --exclude.")
-        ratings = _live(database, study, votes or bundle, model)
+        ratings = _live(database, study, votes or bundle, model, criterion)
     else:
         from arena.ratings import fit
+        from arena.votes import rated
 
         frame = _votes(database, study, votes, criterion, bundle)
         left_out = _left_out(frame, exclude or [])
         frame = left_out.kept if left_out else frame
         if run is not None:
-            _assist(frame, run, model, left_out, as_json)
+            _assist(rated(frame), run, model, left_out, as_json)
             return
-        ratings = fit(frame, model=model)  # type: ignore[arg-type]
+        ratings = fit(rated(frame), model=model)  # type: ignore[arg-type]
     document = ratings.to_dict()
     if as_json:
         print_json(document | ({"exclusion": left_out.to_dict()} if left_out else {}))
@@ -425,13 +480,16 @@ def concordance(
     print("\n".join([*found.lines(by), *(left_out.lines() if left_out else ())]))
 
 
-def _live(database: str | None, study: str | None, file: Path | None, model: str) -> Ratings:
+def _live(
+    database: str | None, study: str | None, file: Path | None, model: str, criterion: str | None
+) -> Ratings:
     from arena import live, studies
 
     if database is None or file is not None:
         raise VotesError("--live reads the counts of a database: say --database URL --study NAME.")
     with _store(database) as store:
-        return live.board(store, studies.only_study(store, study), model)  # type: ignore[arg-type]
+        name = studies.only_study(store, study)
+        return live.board(store, name, model, criterion=criterion)  # type: ignore[arg-type]
 
 
 def _votes(
@@ -453,7 +511,7 @@ def _votes(
     from arena import studies
 
     with _bundled(bundle) if bundle else _store(str(database)) as store:
-        standing = studies.standing_votes(store, studies.only_study(store, study))
+        standing = studies.standing_votes(store, studies.only_study(store, study), checks=True)
     return votes.of_criterion(votes.table(standing), criterion)
 
 
@@ -521,8 +579,9 @@ def plan(
     has_votes = database is not None or votes is not None
     if between is not None or (has_votes and gap is None and not (stop or looks or planned)):
         from arena.ratings import fit
+        from arena.votes import rated
 
-        ratings = fit(_votes(database, study, votes))
+        ratings = fit(rated(_votes(database, study, votes)))
         if between is not None:
             found = planning.settle(ratings, *between, power=power)
             print_json(asdict(found)) if as_json else print(_settled(found))
@@ -533,13 +592,15 @@ def plan(
         )
         return
     if stop or looks or planned:
-        _stopping(_votes(database, study, votes), gap or 30.0, planned, looks, power, as_json)
+        _stopping(
+            rated(_votes(database, study, votes)), gap or 30.0, planned, looks, power, as_json
+        )
         return
     needs: dict[str, Any] = {"power": power}
     if has_votes:
         from arena.design import learn
 
-        pilot = learn(_votes(database, study, votes))
+        pilot = learn(rated(_votes(database, study, votes)))
         models, tie_rate = models or pilot.models, pilot.tie_rate if tie_rate is None else tie_rate
         clustering = pilot.clustering(votes_per_rater, prompts)
         if correlation is not None:
@@ -672,6 +733,9 @@ def report(
     out: Annotated[Path | None, typer.Option(help="The report's folder.")] = None,
     gallery: Annotated[int, typer.Option(min=1, help="How many prompts it pictures.")] = 24,
     history: HistoryFolder = None,
+    criterion: Annotated[
+        str | None, typer.Option(help="Which of the study's criteria; not needed for one.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write one leaderboard of the run's scores and the study's ratings."""
@@ -680,7 +744,8 @@ def report(
 
     with _store(database) as store:
         name = studies.only_study(store, study)
-        paths = leaderboard.write(store, name, run, out or run / "report", prompts=gallery)
+        out = out or run / "report"
+        paths = leaderboard.write(store, name, run, out, criterion, prompts=gallery)
     if history is not None:
         kept.keep(paths, history)
     if as_json:

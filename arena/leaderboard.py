@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arena import audit, comparisons, simulation, studies, votes
+from arena.protocol import Question, say
 from evalkit import board, gallery, pages, report
 from evalkit.errors import StudyError
 from evalkit.runs import Run
@@ -24,10 +25,18 @@ FEW_VOTES = 30
 
 
 def write(
-    store: Store, study: str, run: Path, out: Path, *, prompts: int = gallery.PROMPTS
+    store: Store,
+    study: str,
+    run: Path,
+    out: Path,
+    criterion: str | None = None,
+    *,
+    prompts: int = gallery.PROMPTS,
 ) -> dict[str, Path]:
     """Rate the study's votes, join them with the run's scores and write the report."""
     frame = standing(store, study)
+    if criterion is not None:
+        frame = votes.of_criterion(frame, criterion)
     found = Run.open(run)
     made = report.build(
         found, human(store, study, frame), fought=fought(frame), prompts=prompts,
@@ -51,26 +60,39 @@ def standing(store: Store, study: str) -> pd.DataFrame:
 
 
 def human(store: Store, study: str, frame: pd.DataFrame | None = None) -> board.Human:
-    """Rate a study's standing votes, as a whole and by category, in the report's words."""
+    """Rate a study's standing votes, each criterion as a whole and by category, in its words."""
     cast = standing(store, study) if frame is None else frame
     with store.reading() as facts:
         key, asked = facts.study(study)
         rehearsals = facts.events(key, simulation.EVENT)
-    whole = rate(cast, asked.criterion, asked.question, paper_style=True)
-    parts = [
-        rate(part, asked.criterion, asked.question, category=str(category))
-        for category, part in cast.groupby("category", sort=True)
-        if len(part) >= FEW_VOTES
+    judged = set(cast["criterion"])
+    boards = [
+        made
+        for question in asked.protocol.criteria
+        if question.id in judged
+        for made in _boards(votes.of_criterion(cast, question.id), question)
     ]
     return board.Human(
         study=study,
-        boards=(whole, *(parts if len(parts) > 1 else ())),
+        boards=tuple(boards),
         votes=len(cast),
         simulated_votes=int(cast["simulated"].sum()),
         simulated_by=tuple(dict.fromkeys(n for e in rehearsals for n in e.detail["by"])),
         raters=cast["rater"].nunique(),
-        cards=tuple(_cards(store, study, whole)),
+        cards=tuple(_cards(store, study, boards[0])),
     )
+
+
+def _boards(cast: pd.DataFrame, question: Question) -> list[board.RatingBoard]:
+    """Rate the votes on one criterion, as a whole and by those categories that have enough."""
+    asked = say(question.question, "en")
+    whole = rate(cast, question.id, asked, paper_style=True)
+    parts = [
+        rate(part, question.id, asked, category=str(category))
+        for category, part in cast.groupby("category", sort=True)
+        if len(part) >= FEW_VOTES
+    ]
+    return [whole, *(parts if len(parts) > 1 else ())]
 
 
 def _cards(store: Store, study: str, whole: board.RatingBoard) -> Iterable[board.Card]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from arena.estimate import Model
 from arena.ratings import Ratings, fit_counts
 from arena.store import Miscount, Store
 from arena.tally import gather
-from evalkit.errors import StoreError, UnknownNameError
+from evalkit.errors import StoreError, UnknownNameError, VotesError
 
 
 def board(
@@ -16,6 +17,7 @@ def board(
     study: str,
     model: Model = "davidson",
     *,
+    criterion: str | None = None,
     category: str | None = None,
     **options: Any,
 ) -> Ratings:
@@ -29,11 +31,24 @@ def board(
         UnknownNameError: the study, the category or an option does not exist.
     """
     with store.reading() as facts:
-        key, _ = facts.study(study)
+        key, asked = facts.study(study)
+        criterion = _only(asked.criteria, criterion)
         if category is not None and category not in (known := facts.categories(key)):
             raise UnknownNameError("category with votes", category, known)
-        counts = facts.counts(key, category)
+        counts = facts.counts(key, category, criterion)
     return fit_counts(gather(counts), model, **options)
+
+
+def _only(asked: Sequence[str], criterion: str | None) -> str:
+    """Return the criterion that is meant where a study has only one."""
+    if criterion is None and len(asked) > 1:
+        raise VotesError(
+            f"The study asks {len(asked)} questions: {', '.join(asked)}. "
+            "Choose one with --criterion."
+        )
+    if criterion is not None and criterion not in asked:
+        raise UnknownNameError("criterion of this study", criterion, asked)
+    return criterion or asked[0]
 
 
 def check(store: Store, study: str) -> list[Miscount]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arena.records import Battle, Progress, Study
+from arena.protocol import say
+from arena.records import Battle, Ending, Phase, PhaseKind, Study
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 _HERE = Path(__file__).parent
 ASSETS, TEMPLATES = _HERE / "assets", _HERE / "templates"
@@ -28,58 +31,89 @@ SHELL = (
 
 
 @dataclass(frozen=True)
+class Notice:
+    """A line that says what happened: by its key in the page's language, else in these words."""
+
+    key: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    words: str = ""
+
+
+@dataclass(frozen=True)
 class View:
     """Everything that the page shows at one moment."""
 
     study: Study
-    progress: Progress
-    battle: Battle | None
-    upcoming: Battle | None = None
-    """The next battle, whose pictures are fetched while this one is looked at."""
-    notice: str = ""
+    phase: Phase
+    language: str = "en"
+    notice: Notice | None = None
 
 
 def stage(view: View) -> str:
     """Render the changing part of the page; every value is escaped."""
-    done, total = view.progress.done, view.progress.total
-    title, message = _ending(view)
+    phase, progress, language = view.phase, view.phase.progress, view.language
+    done, total = progress.done, progress.total
     width, height = view.study.width or 1, view.study.height or 1
-    battle, study = view.battle, view.study
-    count = f"{done} of {total} answered" if study.quota else f"{done} answered"
+    feedback = phase.feedback
+    battle, question = phase.battle, phase.question
+    if feedback is not None:
+        battle, question = feedback.battle, feedback.question
+    count = f"{done} of {total} answered" if progress.counted else f"{done} answered"
+    title, message = _heading(phase)
+    notice = _notice(view.notice)
     return _render(
         "stage.html",
         kind="battle" if battle else "end",
-        language="en",
+        language=language,
         direction="ltr",
+        phase=phase,
         battle=battle,
-        progress=view.progress,
+        answers=phase.battle is not None,
+        feedback=feedback,
+        outcomes=phase.outcomes,
+        progress=progress,
         turn=secrets.token_hex(4),  # a new one each time, so that the page knows it was answered
         width=width,
         height=height,
         ratio=f"{width / height:.4f}",
-        upcoming=_addresses(view.upcoming),
-        pause=0,
-        can_undo=done > 0 or battle is not None,
+        upcoming=_addresses(phase.upcoming),
+        pause=phase.minimum_seconds,
+        can_undo=phase.can_undo,
         percent=f"{100 * done / total if total else 0:.1f}",
-        count=count,
-        question=study.question if battle else title,
-        hint=study.hint if battle else message,
-        prompt=battle.left.prompt if battle and study.show_prompt else "",
-        notice=view.notice,
-        said=f"{view.notice} {count}".strip(),
+        count=_training(phase) or count,
+        question=say(question.question, language) if question else title,
+        hint=say(question.hint, language) if question else message,
+        prompt=battle.left.prompt if battle and question and question.show_prompt else "",
+        text=_markdown(say(phase.text, language)),
+        say=lambda text: say(text, language),
+        notice=notice,
+        said=f"{notice} {count}".strip(),
         words={"kept": "No connection. Your answer is kept and will be sent again."},
     )
 
 
-def needs_cookie() -> str:
+def needs_cookie(language: str = "en") -> str:
     """Render what a browser without cookies is told."""
-    return _render(
-        "message.html",
-        title="Please allow cookies for this page",
-        message="One cookie remembers which answers are yours. Allow it, then reload.",
-        language="en",
-        direction="ltr",
+    return _message(
+        "Please allow cookies for this page",
+        "One cookie remembers which answers are yours. Allow it, then reload.",
+        language,
     )
+
+
+def uninvited(language: str = "en") -> str:
+    """Render what somebody is told who came without the panel's link."""
+    return _message(
+        "Please open the study from its link",
+        "The panel's link says whose answers these are; without it none can be credited.",
+        language,
+    )
+
+
+def preview(study: Study, language: str = "en") -> str:
+    """Render a document for a panel's preview: the instructions, and nothing to vote on."""
+    text = _markdown(say(study.protocol.instructions, language))
+    return _render("preview.html", language=language, text=text)
 
 
 def files() -> dict[str, bytes]:
@@ -109,13 +143,60 @@ def asset(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
-def _ending(view: View) -> tuple[str, str]:
-    if view.progress.closed:
-        return "This study is closed", "It takes no more answers. Thank you for your interest."
-    if view.progress.done == 0:
+def _message(title: str, message: str, language: str) -> str:
+    words = {"title": title, "message": message, "language": language}
+    return _render("message.html", direction="ltr", **words)
+
+
+def _notice(notice: Notice | None) -> str:
+    if notice is None:
+        return ""
+    if notice.key == "revealed":
+        return "Left was {left}, right was {right}.".format(**notice.values)
+    return notice.words
+
+
+def _training(phase: Phase) -> str:
+    if phase.training is None:
+        return ""
+    return f"Training: {phase.training.done + 1} of {phase.training.total}"
+
+
+def _heading(phase: Phase) -> tuple[str, str]:
+    if phase.kind in _HEADINGS:
+        return _HEADINGS[phase.kind]
+    if phase.kind is PhaseKind.BREAK:
+        return "Time for a pause", f"{phase.progress.done} answered. Go on whenever you like."
+    if phase.progress.done == 0:
+        if phase.ending is Ending.FULL:
+            return "Thank you for coming", "The study has all the answers it needs."
         return "There is nothing to compare yet", "Please come back when pictures are loaded."
-    answers = "answer" if view.progress.done == 1 else "answers"
-    return "That was all. Thank you!", f"You gave {view.progress.done} {answers}. All are saved."
+    answers = "answer" if phase.progress.done == 1 else "answers"
+    message = f"You gave {phase.progress.done} {answers}. All are saved."
+    return "That was all. Thank you!", message
+
+
+_HEADINGS = {
+    PhaseKind.CONSENT: ("Before you begin", ""),
+    PhaseKind.DECLINED: ("You did not agree", "Nothing is asked of you. Please return the task."),
+    PhaseKind.INSTRUCTIONS: ("What you are asked to do", ""),
+    PhaseKind.SCREENED_OUT: (
+        "Thank you for your time",
+        "The training was not passed, so the study ends here for you.",
+    ),
+    PhaseKind.CLOSED: (
+        "This study is closed",
+        "It takes no more answers. Thank you for your interest.",
+    ),
+}
+
+
+def _markdown(text: str) -> Markup:
+    """Render a study's own words; HTML in them is shown as text."""
+    from markdown_it import MarkdownIt
+    from markupsafe import Markup
+
+    return Markup(MarkdownIt("js-default").render(text))  # noqa: S704 - html is off in js-default
 
 
 def _addresses(battle: Battle | None) -> str:

@@ -16,6 +16,7 @@ from arena.comparisons import holm
 from arena.estimate import POINTS
 from arena.ratings import Ratings, fit
 from arena.tally import BOTH_BAD, LEFT, MIRRORED, OUTCOMES, RIGHT, TIE, Floats, Ints
+from arena.votes import rated
 from evalkit.errors import VotesError
 
 SURE = 0.05
@@ -132,7 +133,7 @@ def quality(
     share.
     """
     found = answers(votes)
-    columns = _columns(votes, found, ratings or fit(votes, cluster=()))
+    columns = _columns(votes, found, ratings or fit(rated(votes), cluster=()))
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     cards = [Card(**{k: _plain(v) for k, v in row.items()}) for row in rows]
     order = sorted(cards, key=lambda c: (-c.votes, c.rater))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from arena.audit import Audit, audit
+from arena.protocol import say
 
 if TYPE_CHECKING:
     from arena.records import Entry, Study
@@ -108,15 +109,17 @@ def _cell(text: str) -> str:
 
 
 def _task(study: Study, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
-    shown = "shown" if study.show_prompt else "not shown"
     models = list(dict.fromkeys(e.model for e in entries))
     prompts = len({e.prompt_id for e in entries})
     pictures = [e for e in entries if e.image is not None]
     seeds = len({e.seed for e in pictures})
-    yield "Task", f"choose between two pictures of one prompt, side by side; its text was {shown}"
-    yield "Criterion", study.criterion
-    yield "Question", f"“{study.question}”" + (f" “{study.hint}”" if study.hint else "")
-    yield "Answers", "left, right, tie, both bad"
+    yield "Task", "choose between two pictures of one prompt, side by side"
+    for asked in study.protocol.criteria:
+        question, hint = (say(text, "en") for text in (asked.question, asked.hint))
+        shown = "the prompt was shown" if asked.show_prompt else "the prompt was not shown"
+        yield f"Criterion {asked.id}", f"“{question}”{f' “{hint}”' if hint else ''}; {shown}"
+    yield "Answers", ", ".join(study.protocol.outcomes).replace("_", " ")
+    yield "Rules", f"sha256 {study.protocol.digest}"
     yield "Blinding", _blinding(study)
     yield "Models", f"{len(models)}: {', '.join(models)}"
     yield "Prompts", f"{prompts}" + (f" of the suite {study.suite}" if study.suite else "")
@@ -126,7 +129,7 @@ def _task(study: Study, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
 
 
 def _blinding(study: Study) -> str:
-    after = "named after each vote" if study.reveal else "never named"
+    after = "named after each vote" if study.protocol.reveal else "never named"
     return f"no model was named before a vote; models were {after}"
 
 

@@ -131,6 +131,13 @@ class History:
         counts[place] += times
         self.answers[match] = Answers(*counts)
 
+    def take_back(self, pair: Pair, *, first_is_left: bool) -> None:
+        """Uncount a battle that was given back; its place in the order of draws stays taken."""
+        self.matches[pair.match] -= 1
+        self.pairs[pair.key] -= 1
+        self.prompts[pair.first.prompt_id] -= 1
+        self.lead[pair.match] -= 1 if first_is_left else -1
+
 
 def generator(seed: int, drawn: int) -> random.Random:
     """Return the random stream of one draw: the study's seed and the draw's place decide it."""

@@ -8,17 +8,19 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arena import database
 from arena.ledger import Ledger, Row
-from arena.records import Battle, Entry, Outcome, Rater, Study, Vote
+from arena.protocol import Protocol
+from arena.records import COUNTED, Battle, Entry, Outcome, Purpose, Rater, Study, Vote
 from evalkit.errors import ImageError, StoreError, UnknownNameError
 from evalkit.images import ImageStore
 
 import sqlalchemy as sa  # isort: skip - after arena.database, which says what to install
-from arena.tables import battle, entry, event, rater, study, tally, vote  # isort: skip
+from arena.tables import battle, entry, event, protocol, rater, study, tally, vote  # isort: skip
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, RowMapping
@@ -30,6 +32,11 @@ class Shown(NamedTuple):
     id: int
     left_id: int
     right_id: int
+    criterion: str
+    purpose: Purpose = Purpose.RATING
+    ordinal: int = 0
+    repeat_of: int | None = None
+    example: int | None = None
 
 
 class Event(NamedTuple):
@@ -70,6 +77,13 @@ class VoteRow(NamedTuple):
     left_generation: str | None = None
     """The pictures' generations, by which their scores are found; None where votes came alone."""
     right_generation: str | None = None
+    purpose: str = "rating"
+    """Or gold, or repeat: checks on the rater, which rate no model."""
+    gold: str | None = None
+    """The answer that a gold pair should get, in the sides shown."""
+    protocol: str | None = None
+    """The digest of the study's rules under which the pair was shown."""
+    language: str | None = None
 
 
 class Count(NamedTuple):
@@ -195,15 +209,37 @@ class Facts:
         row = self._one(query.with_for_update() if lock else query)
         if row is None:
             raise UnknownNameError("study", name, self.studies())
-        return row["id"], Study.model_validate({k: v for k, v in row.items() if k != "id"})
+        _, in_force = self.protocol(row["id"])
+        fields = {k: v for k, v in row.items() if k != "id"}
+        return row["id"], Study.model_validate(fields | {"protocol": in_force})
 
     def studies(self) -> list[str]:
         """Return the names of all studies."""
         return list(self._connection.scalars(sa.select(study.c.name).order_by(study.c.name)))
 
     def add_study(self, new: Study) -> int:
-        """Record a new study and return its key."""
-        return self._insert(study, new.model_dump(mode="json"))
+        """Record a new study with its protocol and return its key."""
+        key = self._insert(study, new.model_dump(mode="json", exclude={"protocol"}))
+        self.add_protocol(key, new.protocol, at=new.created_at)
+        return key
+
+    def protocol(self, study_id: int) -> tuple[int, Protocol]:
+        """Return the protocol in force and its key."""
+        query = sa.select(protocol.c.id, protocol.c.document)
+        query = query.where(protocol.c.study_id == study_id).order_by(protocol.c.id.desc())
+        key, document = self._connection.execute(query.limit(1)).one()
+        return key, _protocol(document)
+
+    def add_protocol(self, study_id: int, new: Protocol, *, at: str) -> int:
+        """Put a protocol into force; earlier ones stay for the votes given under them."""
+        row = {"study_id": study_id, "digest": new.digest, "document": new.text, "at": at}
+        return self._insert(protocol, row)
+
+    def protocols(self, study_id: int) -> list[tuple[str, str]]:
+        """Return the digests of all protocols of a study with their times, oldest first."""
+        query = sa.select(protocol.c.digest, protocol.c.at).order_by(protocol.c.id)
+        rows = self._connection.execute(query.where(protocol.c.study_id == study_id))
+        return [(found, at) for found, at in rows]
 
     def place_study(self, study_id: int, images: str, size: tuple[int, int], suite: str) -> None:
         """Record where a study's pictures are now and the size they are shown in."""
@@ -249,8 +285,7 @@ class Facts:
 
     def open_battles(self, study_id: int, of: Rater) -> list[Battle]:
         """Return a rater's battles without an answer: the undone first, then in their order."""
-        unanswered = sa.and_(vote.c.battle_id.is_(None), ~_has_event("skip"))
-        found = self._battles(_of(study_id, of), unanswered)
+        found = self._battles(_of(study_id, of), _COUNTED, *_UNANSWERED)
         return sorted(found, key=lambda b: -b.ordinal if b.redo_of else b.ordinal)
 
     def last_answered(self, study_id: int, of: Rater) -> Battle | None:
@@ -261,12 +296,20 @@ class Facts:
             sa.select(battle.c.id)
             .outerjoin(vote, vote.c.battle_id == battle.c.id)
             .outerjoin(skip, sa.and_(skip.c.battle_id == battle.c.id, skip.c.kind == "skip"))
-            .where(_of(study_id, of), answered_at.is_not(None), ~_has_event("undo"))
+            .where(_of(study_id, of), _COUNTED, answered_at.is_not(None), ~_has_event("undo"))
             .order_by(answered_at.desc(), battle.c.ordinal.desc())
             .limit(1)
         )
         found = self._connection.scalar(query)
         return next(iter(self._battles(battle.c.id == found)), None)
+
+    def last_answer_at(self, study_id: int, of: Rater | None) -> str | None:
+        """Return when a rater last answered anything, undone or not."""
+        if of is None:
+            return None
+        query = sa.select(sa.func.max(vote.c.cast_at)).select_from(vote).join(battle)
+        found: str | None = self._connection.scalar(query.where(_of(study_id, of)))
+        return found
 
     def add_battles(self, study_id: int, new: Sequence[Mapping[str, Any]]) -> list[int]:
         """Record that pictures were put before raters and return the battles' ids, in order."""
@@ -280,24 +323,56 @@ class Facts:
 
     def given(self, study_id: int, to: Rater) -> list[Shown]:
         """Return every battle that a rater was ever given."""
-        query = sa.select(battle.c.id, battle.c.left_id, battle.c.right_id)
-        return [Shown(*row) for row in self._connection.execute(query.where(_of(study_id, to)))]
+        query = sa.select(*_SHOWN).where(_of(study_id, to)).order_by(battle.c.id)
+        return [_shown(row) for row in self._connection.execute(query)]
 
     def battles_after(self, study_id: int, last: int) -> list[Shown]:
-        """Return the battles drawn since one; those asked again after an undo are no new draws."""
+        """Return the ratings drawn since one; those asked again after an undo are no new draws."""
         query = (
-            sa.select(battle.c.id, battle.c.left_id, battle.c.right_id)
+            sa.select(*_SHOWN)
             .where(battle.c.study_id == study_id, battle.c.id > last)
-            .where(battle.c.redo_of.is_(None))
+            .where(battle.c.redo_of.is_(None), _RATING)
             .order_by(battle.c.id)
         )
-        return [Shown(*row) for row in self._connection.execute(query)]
+        return [_shown(row) for row in self._connection.execute(query)]
+
+    def released_after(self, study_id: int, last: int) -> list[tuple[int, Shown]]:
+        """Return the ratings that were given back since one event, with the events' ids."""
+        query = (
+            sa.select(event.c.id, *_SHOWN)
+            .join(battle, battle.c.id == event.c.battle_id)
+            .where(event.c.study_id == study_id, event.c.kind == "release", event.c.id > last)
+            .where(_RATING)
+            .order_by(event.c.id)
+        )
+        return [(key, _shown(row)) for key, *row in self._connection.execute(query)]
+
+    def stale(self, study_id: int, before: str) -> list[Battle]:
+        """Return the battles that were opened before a time and never answered."""
+        old = sa.and_(battle.c.study_id == study_id, battle.c.opened_at < before)
+        return self._battles(old, battle.c.token.is_not(None), _COUNTED, *_UNANSWERED)
+
+    def answers(self, study_id: int, of: Rater, *purposes: Purpose) -> list[tuple[Battle, Vote]]:
+        """Return a rater's votes that stand on battles of some purposes, in their order."""
+        wanted = battle.c.purpose.in_([p.value for p in purposes])
+        found = self._battles(
+            _of(study_id, of), wanted, vote.c.battle_id.is_not(None), ~_has_event("undo")
+        )
+        query = sa.select(vote).where(vote.c.battle_id.in_([b.id for b in found]))
+        rows = self._connection.execute(query).mappings()
+        votes = {row["battle_id"]: Vote.model_validate(dict(row)) for row in rows}
+        return [(b, votes[b.id]) for b in found]
+
+    def shown_for(self, study_id: int, to: Rater, purpose: Purpose) -> list[Battle]:
+        """Return the battles of one purpose that a rater was given, in their order."""
+        return self._battles(_of(study_id, to), battle.c.purpose == purpose.value)
 
     def draws(self, study_id: int) -> tuple[int, float | None, float | None]:
         """Count the battles that were drawn here, with the least and the greatest chance."""
         chance = battle.c.draw_probability
         query = sa.select(sa.func.count(chance), sa.func.min(chance), sa.func.max(chance))
-        row = self._connection.execute(query.where(battle.c.study_id == study_id)).one()
+        query = query.where(battle.c.study_id == study_id, _RATING)
+        row = self._connection.execute(query).one()
         return row[0], row[1], row[2]
 
     # Votes and events
@@ -321,32 +396,39 @@ class Facts:
     def count_votes(self, study_id: int, of: Rater) -> int:
         """Count a rater's votes that stand."""
         query = sa.select(sa.func.count()).select_from(vote).join(battle)
-        return self._connection.scalar(query.where(_of(study_id, of), ~_has_event("undo"))) or 0
+        query = query.where(_of(study_id, of), _COUNTED, ~_has_event("undo"))
+        return self._connection.scalar(query) or 0
 
-    def votes(self, study_id: int) -> Iterator[VoteRow]:
-        """Yield the votes of a study that stand, in the order of their battles."""
+    def votes(self, study_id: int, *, checks: bool = False) -> Iterator[VoteRow]:
+        """Yield the ratings of a study that stand, in the order of their battles.
+
+        ``checks`` adds the answers to gold pairs and repetitions, which rate no model.
+        """
         left, right = entry.alias("l"), entry.alias("r")
         query = (
             sa.select(left.c.model, right.c.model, vote.c.outcome, rater.c.label)
-            .add_columns(left.c.prompt_id, study.c.criterion, vote.c.seconds, vote.c.simulated)
+            .add_columns(left.c.prompt_id, battle.c.criterion, vote.c.seconds, vote.c.simulated)
             .add_columns(left.c.category, left.c.generation_id, right.c.generation_id)
+            .add_columns(battle.c.purpose, battle.c.expected, protocol.c.digest, vote.c.language)
             .select_from(vote)
             .join(battle, battle.c.id == vote.c.battle_id)
-            .join(study, study.c.id == battle.c.study_id)
             .join(left, left.c.id == battle.c.left_id)
             .join(right, right.c.id == battle.c.right_id)
             .outerjoin(rater, rater.c.id == battle.c.rater_id)
+            .outerjoin(protocol, protocol.c.id == battle.c.protocol_id)
             .where(battle.c.study_id == study_id, ~_has_event("undo"))
+            .where(_COUNTED if checks else _RATING)
             .order_by(battle.c.id)
         )
         return (VoteRow(*row) for row in self._connection.execute(query))
 
-    def cast_times(self, study_id: int) -> Iterator[str]:
+    def cast_times(self, study_id: int, *, checks: bool = False) -> Iterator[str]:
         """Yield when the votes that stand were cast, in the order of ``votes``."""
         query = (
             sa.select(vote.c.cast_at)
             .join(battle, battle.c.id == vote.c.battle_id)
             .where(battle.c.study_id == study_id, ~_has_event("undo"))
+            .where(_COUNTED if checks else _RATING)
             .order_by(battle.c.id)
         )
         return iter(self._connection.scalars(query))
@@ -363,6 +445,7 @@ class Facts:
             .join(left, left.c.id == battle.c.left_id)
             .join(right, right.c.id == battle.c.right_id)
             .where(battle.c.study_id == study_id, ~_has_event("undo"))
+            .where(_RATING)
             .order_by(battle.c.id)
         )
         rows = self._connection.execute(query)
@@ -371,21 +454,25 @@ class Facts:
     def fates(self, study_id: int) -> tuple[int, int, int, int]:
         """Count a study's battles: all, skipped, undone, and open or abandoned."""
         undone, skipped = _has_event("undo"), _has_event("skip")
-        unanswered = sa.and_(vote.c.battle_id.is_(None), ~skipped)
+        unanswered = sa.and_(*_UNANSWERED)
         counts = [sa.func.count().filter(c) for c in (sa.true(), skipped, undone, unanswered)]
         query = sa.select(*counts).select_from(battle).outerjoin(vote)
-        row = self._connection.execute(query.where(battle.c.study_id == study_id)).one()
+        row = self._connection.execute(query.where(battle.c.study_id == study_id, _COUNTED)).one()
         return row[0], row[1], row[2], row[3]
 
     # Counts, which triggers keep beside the votes
 
-    def counts(self, study_id: int, category: str | None = None) -> list[Count]:
-        """Return the kept counts of a study, of one category or of all."""
+    def counts(
+        self, study_id: int, category: str | None = None, criterion: str | None = None
+    ) -> list[Count]:
+        """Return the kept counts of a study, of one category and criterion or of all."""
         key = (tally.c.left_model, tally.c.right_model, tally.c.outcome)
         number = sa.cast(sa.func.sum(tally.c.votes), sa.Integer)  # a sum is a Decimal in some
         query = sa.select(*key, number).where(tally.c.study_id == study_id)
         if category is not None:
             query = query.where(tally.c.category == category)
+        if criterion is not None:
+            query = query.where(tally.c.criterion == criterion)
         return [Count(*row) for row in self._connection.execute(query.group_by(*key))]
 
     def categories(self, study_id: int) -> list[str]:
@@ -436,6 +523,13 @@ class Facts:
         query = query.where(event.c.study_id == study_id, event.c.kind.in_(kinds))
         return [Event(k, at, json.loads(d)) for k, at, d in self._connection.execute(query)]
 
+    def path(self, study_id: int, of: Rater, *kinds: str) -> list[Event]:
+        """Return what is recorded of a rater's way through a study, oldest first."""
+        query = sa.select(event.c.kind, event.c.at, event.c.detail).order_by(event.c.id)
+        query = query.where(event.c.rater_id == of.id, event.c.study_id == study_id)
+        rows = self._connection.execute(query.where(event.c.kind.in_(kinds)))
+        return [Event(kind, at, json.loads(detail)) for kind, at, detail in rows]
+
     def happened(self, kind: str, of: Battle) -> bool:
         """Say whether a battle was skipped, or undone."""
         query = sa.select(event.c.id).where(event.c.battle_id == of.id, event.c.kind == kind)
@@ -468,8 +562,9 @@ class Facts:
 
     def _battles(self, *conditions: sa.ColumnElement[bool]) -> list[Battle]:
         query = (
-            sa.select(battle, study.c.name, study.c.criterion, rater.c.label)
+            sa.select(battle, study.c.name, protocol.c.digest, rater.c.label)
             .join(study, study.c.id == battle.c.study_id)
+            .outerjoin(protocol, protocol.c.id == battle.c.protocol_id)
             .outerjoin(rater, rater.c.id == battle.c.rater_id)
             .outerjoin(vote, vote.c.battle_id == battle.c.id)
             .where(*conditions)
@@ -480,6 +575,24 @@ class Facts:
         found = self._connection.execute(sa.select(entry).where(entry.c.id.in_(wanted))).mappings()
         entries = {row["id"]: _entry(row) for row in found}
         return [_battle(row, entries) for row in rows]
+
+
+_RATING = battle.c.purpose == Purpose.RATING.value
+_COUNTED = battle.c.purpose.in_([p.value for p in COUNTED])
+_SHOWN = (
+    *(battle.c.id, battle.c.left_id, battle.c.right_id, battle.c.criterion, battle.c.purpose),
+    *(battle.c.ordinal, battle.c.repeat_of, battle.c.example),
+)
+
+
+def _shown(row: Sequence[Any]) -> Shown:
+    return Shown(*row)._replace(purpose=Purpose(row[4]))
+
+
+@lru_cache(maxsize=64)
+def _protocol(document: str) -> Protocol:
+    """Read a document once: it is read with every answer, and never changes."""
+    return Protocol.model_validate_json(document)
 
 
 def _of(study_id: int, who: Rater) -> sa.ColumnElement[bool]:
@@ -497,19 +610,22 @@ def _standing_counts(study_id: int) -> sa.Select[Any]:
     """Select what the triggers should have kept."""
     left, right = entry.alias("l"), entry.alias("r")
     key = (
-        *(battle.c.study_id, study.c.criterion, left.c.category),
+        *(battle.c.study_id, battle.c.criterion, left.c.category),
         *(left.c.model.label("left_model"), right.c.model.label("right_model"), vote.c.outcome),
     )
     return (
         sa.select(*key, sa.func.count().label("votes"))
         .select_from(vote)
         .join(battle, battle.c.id == vote.c.battle_id)
-        .join(study, study.c.id == battle.c.study_id)
         .join(left, left.c.id == battle.c.left_id)
         .join(right, right.c.id == battle.c.right_id)
         .where(battle.c.study_id == study_id, ~_has_event("undo"))
+        .where(_RATING)
         .group_by(*key)
     )
+
+
+_UNANSWERED = (vote.c.battle_id.is_(None), ~_has_event("skip"), ~_has_event("release"))
 
 
 def _entry(row: RowMapping) -> Entry:
@@ -517,12 +633,16 @@ def _entry(row: RowMapping) -> Entry:
 
 
 def _battle(row: RowMapping, entries: Mapping[int, Entry]) -> Battle:
-    same = ("id", "criterion", "ordinal", "opened_at", "draw_probability", "token", "redo_of")
+    same = (
+        *("id", "criterion", "ordinal", "opened_at", "draw_probability", "token", "redo_of"),
+        *("purpose", "expected", "repeat_of", "example"),
+    )
     left, right = entries[row["left_id"]], entries[row["right_id"]]
     who = Rater(id=row["rater_id"], label=row["label"]) if row["rater_id"] is not None else None
     return Battle.model_validate(
         {k: row[k] for k in same}
         | {"study": row["name"], "prompt_id": left.prompt_id, "rater": who}
+        | {"protocol": row["digest"]}
         | {"left": left, "right": right}
     )
 

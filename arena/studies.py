@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arena import pictures
-from arena.records import Criterion, Entry, Outcome, Study, Vote
+from arena.examples import PROMPT, Examples, competes
+from arena.protocol import Criterion, Pictures, Protocol, Question, Raters
+from arena.records import Entry, Outcome, Purpose, Study, Vote
 from arena.store import Facts, Store, VoteRow, now
 from evalkit.errors import ImageError, StudyError, UnknownNameError
+from evalkit.records import Generation
 from evalkit.runs import Run
 
 if TYPE_CHECKING:
@@ -68,14 +72,22 @@ def describe(
     if not name.strip():
         raise StudyError("A study needs a name.")
     words = usual or ("", "")
-    return Study(
-        name=name,
-        criterion=criterion,
+    asked = Question(
+        id=criterion,
         question=question or words[0],
         hint=hint if hint is not None else "" if question else words[1],
         show_prompt=show_prompt,
-        reveal=reveal,
-        quota=quota,
+    )
+    return plan(
+        name, Protocol(criteria=(asked,), reveal=reveal, raters=Raters(quota=quota)), seed=seed
+    )
+
+
+def plan(name: str, protocol: Protocol, *, seed: int | None = None) -> Study:
+    """Plan a study by its protocol."""
+    return Study(
+        name=name,
+        protocol=protocol,
         # Drawn, not fixed: whoever knows the seed and the code could foretell the sides.
         seed=secrets.randbelow(2**31) if seed is None else seed,
         created_at=now(),
@@ -88,28 +100,35 @@ def question_of(criterion: Criterion) -> str:
 
 
 def criterion_of(store: Store, name: str) -> Criterion | None:
-    """Return what a study asks for, if there is such a study."""
+    """Return what a study asks for first, if there is such a study."""
     with store.reading() as facts:
-        return facts.study(name)[1].criterion if name in facts.studies() else None
+        return facts.study(name)[1].criteria[0] if name in facts.studies() else None
 
 
-def load(store: Store, run: Run, plan: Study) -> Loaded:
-    """Make the pictures of a run entries of a study; again, or of another run, adds what is new."""
-    drawn = [g for g in run.generations() if g.image is not None]
+def load(store: Store, run: Run, plan: Study, *, amend: bool | None = None) -> Loaded:
+    """Make the pictures of a run entries of a study; again, or of another run, adds what is new.
+
+    A plan that came from a file sets ``amend``: other rules than those in force are refused, or
+    with True put into force for the battles to come. Without a file (None) the rules stay.
+    """
+    made = _chosen(run, plan.protocol.pictures)
+    drawn = [g for g in made if g.image is not None]
     if not drawn:
         raise StudyError(f"The run {run.path} has no pictures. Make some with: evalkit generate")
     sizes = {pictures.size(run.images, str(g.image)) for g in drawn}
     with store.writing() as facts:
-        key, study = _open_or_add(facts, plan)
+        key, study = _open_or_add(facts, plan, amend=amend)
         known = facts.entries(key)
-        facts.add_entries(key, new := _new_entries(run, known))
+        facts.add_entries(key, new := _new_entries(run, drawn, known))
+        facts.add_entries(key, _example_entries(plan.protocol, known))
         _check_same_place(run, known)
         if study.width and study.height:
             sizes.add((study.width, study.height))
         facts.place_study(key, store.place(run.images), pictures.frame(sizes), run.suite.name)
         study = facts.study(plan.name)[1]
-    failed = len(run.generations()) - len(drawn)
-    return Loaded(study, len(new), len(known) + len(new), failed)
+        _check_examples(study.protocol, facts.entries(key))
+    entries = len(new) + sum(competes(e) for e in known)
+    return Loaded(study, len(new), entries, len(made) - len(drawn))
 
 
 def import_votes(store: Store, plan: Study, frame: pd.DataFrame, digest: str) -> int:
@@ -124,7 +143,7 @@ def import_votes(store: Store, plan: Study, frame: pd.DataFrame, digest: str) ->
                 )
         facts.add_event(key, "import", at=now(), detail={"sha256": digest, "votes": len(frame)})
         rows = frame.to_dict("records")
-        ids = facts.add_battles(key, list(_imported_battles(facts, key, rows)))
+        ids = facts.add_battles(key, list(_imported_battles(facts, key, study, rows)))
         facts.add_votes([_imported_vote(i, row) for i, row in zip(ids, rows, strict=True)])
     return len(rows)
 
@@ -145,46 +164,115 @@ def only_study(store: Store, name: str | None) -> str:
     return names[0]
 
 
-def standing_votes(store: Store, name: str) -> list[VoteRow]:
-    """Return the votes of a study that were not undone."""
+def standing_votes(store: Store, name: str, *, checks: bool = False) -> list[VoteRow]:
+    """Return the votes of a study that were not undone; with ``checks`` those on raters too."""
     with store.reading() as facts:
         key, _ = facts.study(name)
-        return list(facts.votes(key))
+        return list(facts.votes(key, checks=checks))
 
 
-def timed_votes(store: Store, name: str) -> tuple[list[VoteRow], list[str]]:
+def timed_votes(
+    store: Store, name: str, *, checks: bool = False
+) -> tuple[list[VoteRow], list[str]]:
     """Return the votes that stand, and when each was cast."""
     with store.snapshot() as facts:
         key, _ = facts.study(name)
-        return list(facts.votes(key)), list(facts.cast_times(key))
+        return list(facts.votes(key, checks=checks)), list(facts.cast_times(key, checks=checks))
 
 
-def _open_or_add(facts: Facts, plan: Study) -> tuple[int, Study]:
+def _open_or_add(facts: Facts, plan: Study, *, amend: bool | None = None) -> tuple[int, Study]:
     if plan.name not in facts.studies():
         facts.add_study(plan)
     key, study = facts.study(plan.name, lock=True)
-    if study.criterion != plan.criterion:
+    if amend is not None:
+        if study.protocol != plan.protocol:
+            _amend(facts, key, study, plan, allowed=amend)
+        return key, study
+    if not set(plan.criteria) <= set(study.criteria):
+        was, now_asked = (", ".join(s.criteria) for s in (study, plan))
         raise StudyError(
-            f"The study {plan.name!r} asks for {study.criterion}, not {plan.criterion}. "
+            f"The study {plan.name!r} asks for {was}, not {now_asked}. "
             "Ask another question in a study of another name."
         )
     return key, study
 
 
-def _new_entries(run: Run, known: Iterable[Entry]) -> list[dict[str, Any]]:
+def _amend(facts: Facts, key: int, study: Study, plan: Study, *, allowed: bool) -> None:
+    """Put other rules into force; the votes given under the earlier ones keep naming them."""
+    if not allowed:
+        changed = [
+            name
+            for name in type(plan.protocol).model_fields
+            if getattr(plan.protocol, name) != getattr(study.protocol, name)
+        ]
+        raise StudyError(
+            f"The file changes the rules of the study {plan.name!r}: {', '.join(changed)}. "
+            "Keep them, name a new study, or put the new rules into force with --amend."
+        )
+    facts.add_protocol(key, plan.protocol, at=now())
+
+
+def _chosen(run: Run, wanted: Pictures) -> list[Generation]:
+    """Return the generations of a run that take part; refuse a wish that the run cannot meet."""
+    if wanted.suite is not None and wanted.suite != run.suite.name:
+        raise StudyError(
+            f"The study is of the suite {wanted.suite!r}, and {run.path} drew {run.suite.name!r}. "
+            "Load a run of the same suite."
+        )
+    made = run.generations()
+    prompts = {g.prompt_id for g in made}
+    if missing := sorted(set(wanted.prompts or ()) - prompts):
+        raise UnknownNameError("prompt of this run", missing[0], prompts)
+    return [
+        g
+        for g in made
+        if (wanted.models is None or g.model in wanted.models)
+        and (wanted.prompts is None or g.prompt_id in wanted.prompts)
+        and (wanted.seeds is None or g.seed in wanted.seeds)
+    ]
+
+
+def _example_entries(protocol: Protocol, known: Iterable[Entry]) -> list[dict[str, Any]]:
+    """Return rows for the pictures that came with the study's file; they compete with no model."""
+    have = {(e.image, e.prompt) for e in known if not competes(e)}
+    blank: dict[str, Any] = {"generation_id": None, "fingerprint": None, "category": ""}
+    rows = {
+        (picture.image, example.prompt): {"model": model, "prompt": example.prompt}
+        for example in protocol.examples
+        for model, picture in (("better", example.better), ("worse", example.worse))
+        if picture.image is not None and (picture.image, example.prompt) not in have
+    }
+    return [
+        blank | row | {"prompt_id": PROMPT, "image": image, "seed": None}
+        for (image, _), row in rows.items()
+    ]
+
+
+def _check_examples(protocol: Protocol, entries: Sequence[Entry]) -> None:
+    numbered = dict(enumerate(protocol.examples))
+    examples = Examples(numbered, entries)
+    for number, example in numbered.items():
+        examples.opening(number, Purpose.EXAMPLE, random.Random(0))
+        if example.better == example.worse:
+            raise StudyError(f"examples.{number} compares a picture with itself. Name two.")
+
+
+def _new_entries(
+    run: Run, drawn: Iterable[Generation], known: Iterable[Entry]
+) -> list[dict[str, Any]]:
     prompts = run.suite.by_id()
     fingerprints = {m.name: m.fingerprint for m in run.manifest.models}
     have = {e.generation_id for e in known}
     texts = {e.prompt_id: e.prompt for e in known if e.image}
     makers = {e.model: e.fingerprint for e in known if e.fingerprint}
     rows = []
-    for g in run.generations():
-        if g.image is None or g.id in have:
+    for g in drawn:
+        if g.id in have:
             continue
         prompt, fingerprint = prompts[g.prompt_id], fingerprints[g.model]
         _check_same(f"prompt {prompt.id!r}", "text", texts.get(prompt.id), prompt.text)
         _check_same(f"model {g.model!r}", "fingerprint", makers.get(g.model), fingerprint)
-        row = {"generation_id": g.id, "model": g.model, "fingerprint": fingerprint}
+        row: dict[str, Any] = {"generation_id": g.id, "model": g.model, "fingerprint": fingerprint}
         row |= {"prompt_id": prompt.id, "prompt": prompt.text, "category": prompt.category}
         rows.append(row | {"seed": g.seed, "image": g.image})
     return rows
@@ -211,15 +299,21 @@ def _check_same_place(run: Run, known: Iterable[Entry]) -> None:
 
 def _check_criterion(frame: pd.DataFrame, study: Study) -> None:
     found = set(frame["criterion"].dropna()) if "criterion" in frame else set()
-    if others := sorted(found - {study.criterion}):
+    asked = ", ".join(study.criteria)
+    if others := sorted(found - set(study.criteria)):
         raise StudyError(
-            f"The study {study.name!r} asks for {study.criterion}; the votes also answer "
+            f"The study {study.name!r} asks for {asked}; the votes also answer "
             f"{', '.join(others)}. Import each criterion into a study of its own."
+        )
+    if len(study.criteria) > 1 and ("criterion" not in frame or frame["criterion"].isna().any()):
+        raise StudyError(
+            f"The study {study.name!r} asks for {asked}, and votes of the file do not say which "
+            "they answer. Name it in the column criterion."
         )
 
 
 def _imported_battles(
-    facts: Facts, key: int, rows: list[dict[Any, Any]]
+    facts: Facts, key: int, study: Study, rows: list[dict[Any, Any]]
 ) -> Iterable[dict[str, Any]]:
     entries = _imported_entries(facts, key, rows)
     raters = _imported_raters(facts, rows)
@@ -231,8 +325,11 @@ def _imported_battles(
         if rater is not None:
             ordinals[rater] = ordinal + 1
         left, right = entries[_place(row, "left")], entries[_place(row, "right")]
-        battle = {"left_id": left, "right_id": right, "rater_id": rater, "ordinal": ordinal}
-        yield battle | {"opened_at": at, "draw_probability": None, "token": None, "redo_of": None}
+        battle: dict[str, Any] = {"left_id": left, "right_id": right, "rater_id": rater}
+        battle |= {"ordinal": ordinal, "opened_at": at, "draw_probability": None, "token": None}
+        battle |= {"redo_of": None, "criterion": _text(row, "criterion") or study.criteria[0]}
+        battle |= {"purpose": _text(row, "purpose") or "rating"}
+        yield battle | {"expected": _text(row, "gold") or None}
 
 
 def _imported_entries(
@@ -267,6 +364,7 @@ def _imported_vote(battle_id: int, row: Mapping[Any, Any]) -> Vote:
         cast_at=now(),
         seconds=None if seconds is None or seconds != seconds else seconds,
         simulated=bool(row.get("simulated", False)),
+        language=_text(row, "language") or None,
     )
 
 

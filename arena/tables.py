@@ -34,18 +34,24 @@ study = Table(
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("name", String(200), nullable=False, unique=True),
-    Column("criterion", String(20), nullable=False),
-    Column("question", Text, nullable=False),
-    Column("hint", Text, nullable=False),
-    Column("show_prompt", Boolean, nullable=False),
-    Column("reveal", Boolean, nullable=False),
-    Column("quota", Integer),
     Column("seed", Integer, nullable=False),
     Column("images", Text),
     Column("width", Integer),
     Column("height", Integer),
     Column("suite", Text),
     Column("created_at", String(40), nullable=False),
+)
+
+# A study's rules; the last row is in force, and every battle names the row it was opened under.
+protocol = Table(
+    "protocol",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", ForeignKey("study.id"), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("document", Text, nullable=False),
+    Column("at", String(40), nullable=False),
+    Index(None, "study_id"),
 )
 
 entry = Table(
@@ -87,6 +93,13 @@ battle = Table(
     Column("draw_probability", Float),
     Column("token", String(64), unique=True),
     Column("redo_of", ForeignKey("battle.id"), unique=True),
+    # The empty text is for the migration alone: no record accepts it.
+    Column("criterion", String(20), nullable=False, server_default=""),
+    Column("purpose", String(10), nullable=False, server_default="rating"),
+    Column("expected", String(10)),
+    Column("repeat_of", ForeignKey("battle.id")),
+    Column("example", Integer),
+    Column("protocol_id", ForeignKey("protocol.id")),
     UniqueConstraint("study_id", "rater_id", "ordinal"),
     CheckConstraint("left_id <> right_id", name="two_pictures"),
 )
@@ -100,6 +113,7 @@ vote = Table(
     Column("cast_at", String(40), nullable=False),
     Column("seconds", Float),
     Column("simulated", Boolean, nullable=False),
+    Column("language", String(20)),
     CheckConstraint("outcome IN ('left', 'right', 'tie', 'both_bad')", name="outcome"),
 )
 
@@ -116,6 +130,7 @@ event = Table(
     # A battle is skipped once and undone once; events of a whole study have no battle.
     UniqueConstraint("battle_id", "kind"),
     Index(None, "study_id", "kind"),
+    Index(None, "rater_id", "study_id"),
 )
 
 # An index, not a fact: triggers (in the migrations) keep it, and it can be made anew from the votes

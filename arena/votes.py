@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 REQUIRED = ("left", "right", "winner")
 OPTIONAL = (
     *("rater", "prompt", "criterion", "side_swapped", "seconds", "simulated", "category"),
-    *("left_generation", "right_generation", "gold"),
+    *("left_generation", "right_generation", "purpose", "gold", "protocol", "language"),
 )
-READ_ONLY = ("side_swapped", "gold")
-"""Columns that a file may have and no study of ours writes."""
+CHECKS = ("gold", "repeat")
+"""Purposes of votes that say something of the rater, and rate no model."""
 WINNERS = tuple(o.value for o in Outcome)
 
 _TRUTH = {"": False, "false": False, "no": False, "0": False, "true": True, "yes": True, "1": True}
@@ -60,7 +60,7 @@ def table(votes: Sequence[VoteRow]) -> pd.DataFrame:
     """Put the votes of a study into the shape of votes.csv."""
     import pandas as pd
 
-    names = [name for name in (*REQUIRED, *OPTIONAL) if name not in READ_ONLY]
+    names = [name for name in (*REQUIRED, *OPTIONAL) if name != "side_swapped"]
     frame = pd.DataFrame(votes, columns=names).astype({name: _TYPES[name] for name in names})
     return frame.assign(category=frame["category"].replace("", None))
 
@@ -87,16 +87,24 @@ def of_criterion(votes: pd.DataFrame, criterion: str | None) -> pd.DataFrame:
     return votes[votes["criterion"] == criterion].reset_index(drop=True)
 
 
+def rated(votes: pd.DataFrame) -> pd.DataFrame:
+    """Keep the votes that rate models, without the checks on raters."""
+    if "purpose" not in votes or not votes["purpose"].isin(CHECKS).any():
+        return votes
+    return votes[~votes["purpose"].isin(CHECKS)].reset_index(drop=True)
+
+
 def to_csv(votes: Sequence[VoteRow]) -> str:
     """Return votes as votes.csv. Left is what was shown on the left, so side_swapped is false."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([name for name in (*REQUIRED, *OPTIONAL) if name != "gold"])
+    writer.writerow((*REQUIRED, *OPTIONAL))
     for v in votes:
         seconds = "" if v.seconds is None else f"{v.seconds:.3f}"
         simulated = str(v.simulated).lower()
         row = (v.left, v.right, v.winner, v.rater, v.prompt, v.criterion, "false", seconds)
-        writer.writerow((*row, simulated, v.category, v.left_generation, v.right_generation))
+        known = (simulated, v.category, v.left_generation, v.right_generation)
+        writer.writerow((*row, *known, v.purpose, v.gold, v.protocol, v.language))
     return stream.getvalue()
 
 
@@ -205,6 +213,12 @@ def _optional(cell: str) -> str | None:
     return cell if cell.strip() else None
 
 
+def _purpose(cell: str) -> str | None:
+    if cell.strip() not in ("", "rating", *CHECKS):
+        raise ValueError(f"purpose is {cell!r}. It must be rating, {', '.join(CHECKS)}, or blank.")
+    return _optional(cell.strip())
+
+
 _CHECKS: dict[str, Callable[[str], Any]] = {
     "left": _model,
     "right": _model,
@@ -218,7 +232,10 @@ _CHECKS: dict[str, Callable[[str], Any]] = {
     "category": _optional,
     "left_generation": _optional,
     "right_generation": _optional,
+    "purpose": _purpose,
     "gold": _gold,
+    "protocol": _optional,
+    "language": _optional,
 }
 _TYPES: dict[str, str] = dict.fromkeys(_CHECKS, "str") | {
     "side_swapped": "bool",

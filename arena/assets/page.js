@@ -154,7 +154,7 @@ function allowed(choice) {
   const { dataset } = stage();
   if (pending) return false;
   if (choice === "undo") return dataset.undo === "yes";
-  if (!dataset.token) return true;
+  if (!dataset.token) return true; // nothing is judged here: consent, a pause, what a training taught
   if (choice === "skip") return readyAt > 0 || pictures().some((image) => image.dataset.trouble);
   return isAwake();
 }

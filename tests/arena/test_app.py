@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from arena import guard, page, studies
 from arena.battles import Arena
-from arena.records import Progress
+from arena.records import Phase, PhaseKind, Progress
 from arena.store import Store
 from evalkit.errors import ImageError
 from evalkit.runs import Run
@@ -314,11 +314,13 @@ def test_a_cookie_header_is_read_with_care(cookies: str | None, key: str | None)
 
 
 def test_a_page_before_anything_is_loaded_says_so(files: Store) -> None:
-    view = page.View(studies.describe("s"), Progress(done=0, total=0), None)
+    progress = Progress(done=0, total=0)
+    view = page.View(studies.describe("s"), Phase(kind=PhaseKind.DONE, progress=progress))
     assert "nothing to compare yet" in page.stage(view)
 
 
 def test_progress_is_counted_against_a_quota() -> None:
-    view = page.View(studies.describe("s", quota=8), Progress(done=2, total=8), None)
+    progress = Progress(done=2, total=8, counted=True)
+    view = page.View(studies.describe("s"), Phase(kind=PhaseKind.DONE, progress=progress))
     assert "2 of 8 answered" in page.stage(view)
     assert "inline-size: 25.0%" in page.stage(view)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from arena import studies, tables
 from arena.battles import Arena
-from arena.records import Battle, Outcome, Rater, Vote
+from arena.records import Battle, Outcome, Progress, Rater, Vote
 from arena.store import Store
 from evalkit.errors import StoreError, StudyError, UnknownNameError
 from evalkit.runs import Run
@@ -262,7 +262,7 @@ def test_a_quota_ends_the_battles(store: Store, run: Run) -> None:
     for _ in range(2):
         arena.cast(token(arena.open(rater)), rater, Outcome.TIE)
     assert arena.open(rater) is None
-    assert arena.progress(rater).model_dump() == {"done": 2, "total": 2, "closed": False}
+    assert arena.progress(rater) == Progress(done=2, total=2, counted=True)
     arena.undo(rater)
     assert arena.open(rater) is not None
 

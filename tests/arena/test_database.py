@@ -173,7 +173,7 @@ def test_the_first_release_s_database_opens(golden: Store) -> None:
     with golden.reading() as facts:
         assert facts.studies() == ["golden", "imported"]
         key, study = facts.study("golden")
-        assert study.criterion == "quality"
+        assert study.criteria == ("quality",)
         assert len(facts.entries(key)) == 12
     standing = studies.standing_votes(golden, "golden")
     assert [v.winner for v in standing] == ["left", "right", "tie", "both_bad", "right", "tie"]

@@ -146,12 +146,13 @@ def test_two_texts_of_one_prompt_id_are_refused(store: Store, run: Run) -> None:
 
 def test_every_criterion_has_words_and_others_need_some() -> None:
     for criterion, (question, _) in studies.QUESTIONS.items():
-        assert studies.describe("s", criterion).question == question
+        assert studies.describe("s", criterion).protocol.criteria[0].question == question
         assert question.endswith("?")
     with pytest.raises(StudyError, match="--question"):
         studies.describe("s", "typography")
     plan = studies.describe("s", "typography", question="Which text is spelled right?")
-    assert (plan.question, plan.hint) == ("Which text is spelled right?", "")
+    asked = plan.protocol.criteria[0]
+    assert (asked.question, asked.hint) == ("Which text is spelled right?", "")
     with pytest.raises(StudyError, match="needs a name"):
         studies.describe("  ")
 
