@@ -575,11 +575,11 @@ def plan(
     from dataclasses import asdict
 
     from arena import planning
+    from arena.votes import rated
 
     has_votes = database is not None or votes is not None
     if between is not None or (has_votes and gap is None and not (stop or looks or planned)):
         from arena.ratings import fit
-        from arena.votes import rated
 
         ratings = fit(rated(_votes(database, study, votes)))
         if between is not None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from arena.battles import Arena
-from arena.records import Outcome, Rater
+from arena.records import Battle, Outcome, PhaseKind, Rater
 from evalkit.errors import StudyError, UnknownNameError
 from evalkit.records import ScorerCard
 from evalkit.runs import Run
@@ -176,7 +176,7 @@ def _sign(arena: Arena, sight: Sight, seed: int) -> None:
 
 
 def _vote_once(arena: Arena, person: Rater, sight: Sight, seed: int, character: Character) -> bool:
-    battle = arena.open(person)
+    battle = arena.open(person) or _go_on(arena, person)
     if battle is None or battle.token is None:
         return False
     left, right = (sight.of(e.generation_id) for e in (battle.left, battle.right))
@@ -185,6 +185,27 @@ def _vote_once(arena: Arena, person: Rater, sight: Sight, seed: int, character: 
     )
     arena.cast(battle.token, person, outcome, simulated=True)
     return True
+
+
+def _go_on(arena: Arena, person: Rater) -> Battle | None:
+    """Do what a study asks before and between battles, as its most willing rater would."""
+    phase = arena.phase(person)
+    while (battle := phase.battle) is None or phase.kind is PhaseKind.TRAINING:
+        if phase.kind not in _STEPS and battle is None:
+            return None
+        if battle is not None and battle.token is not None:
+            arena.answer_training(battle.token, person, battle.expected or Outcome.LEFT)
+        else:
+            _STEPS[phase.kind](arena, person)
+        phase = arena.phase(person)
+    return battle
+
+
+_STEPS: Mapping[PhaseKind, Callable[[Arena, Rater], None]] = {
+    PhaseKind.CONSENT: Arena.consent,
+    PhaseKind.INSTRUCTIONS: Arena.finish_instructions,
+    PhaseKind.BREAK: Arena.end_break,
+}
 
 
 def _loss(lost: Lost, rater: str, seed: int, character: Character) -> float:

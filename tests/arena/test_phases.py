@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from PIL import Image
 
-from arena import live, phases, studies, votes
+from arena import live, phases, simulation, studies, votes
 from arena.battles import Arena
 from arena.protocol import Outcome, Protocol
 from arena.records import Ending, Phase, PhaseKind, Purpose, Rater
@@ -419,3 +419,10 @@ def test_a_picture_of_a_file_competes_with_nobody(store: Store, run: Run) -> Non
         row = {"model": "better", "prompt_id": "example", "prompt": "p", "image": image}
         facts.add_entries(key, [blank | row, blank | row | {"model": "worse"}])
     assert Arena(store, "s").pairs == 12
+
+
+def test_simulated_raters_go_the_whole_way(store: Store, run: Run) -> None:
+    arena = hold(store, run, **FULL)
+    turns = simulation.simulate(arena, simulation.by_truth(run.truths()), raters=2, votes=6)
+    assert max(turns) == 6
+    assert all(v.simulated for v in studies.standing_votes(store, "s"))
