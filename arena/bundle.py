@@ -95,6 +95,11 @@ def describe(study: str, **found: Any) -> About:
         for table, columns in ledger.LEFT_OUT.items()
         for column, reason in columns.items()
     }
+    left_out |= {
+        f"{table}.{column}.{key}": reason
+        for (table, column), keys in ledger.REDACTED.items()
+        for key, reason in keys.items()
+    }
     return About(
         study=study,
         database=database.versions()[-1],
@@ -135,7 +140,7 @@ def _rated(standing: Sequence[VoteRow], criterion: str, about: About) -> dict[st
         if about.exclude:
             left_out = exclude(frame, [rule(text) for text in about.exclude])
             frame, document = left_out.kept, {"exclusion": left_out.to_dict()}
-        return fit(frame, model=about.model).to_dict() | document  # type: ignore[arg-type]
+        return fit(votes.rated(frame), model=about.model).to_dict() | document  # type: ignore[arg-type]
     except UnknownNameError:
         raise
     except EvalkitError as error:

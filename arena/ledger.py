@@ -29,6 +29,10 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
     "rater": {"key_digest": "what recognises a rater's secret"},
     "battle": {"token": "the name by which a browser answers a battle"},
 }
+REDACTED: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("protocol", "document"): {"panel": "the codes and addresses by which raters are paid"},
+}
+"""Keys that stay behind of a column that holds a JSON object; its digest is still the whole's."""
 DERIVED = ("alembic_version", "tally")
 """What is no fact: a database makes it by itself."""
 
@@ -171,6 +175,9 @@ def _out(
             value = names[table.name][value]
         elif column.name == "detail":
             value = json.loads(value)
+        elif unwanted := REDACTED.get((table.name, column.name)):
+            kept_keys = {k: v for k, v in json.loads(value).items() if k not in unwanted}
+            value = json.dumps(kept_keys, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         facts[key] = value
     return facts
 

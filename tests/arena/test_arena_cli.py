@@ -125,6 +125,7 @@ def test_from_a_run_to_ratings(arena: Terminal, run: Run) -> None:
     where = ("--database", "a.sqlite", "--study", "s")
     assert "12 new pictures, 12 in all" in arena("load", *where, "--run", run.path, "--seed", 1)
     loaded = arena.json("load", *where, "--run", run.path)
+    assert len(loaded.pop("protocol")) == 64
     assert loaded == {"study": "s", "new": 0, "entries": 12, "failed": 0}
     simulated = arena.json("simulate", *where, "--run", run.path, "--raters", 5, "--votes", 60)
     assert simulated["simulated_votes"] == 60
@@ -167,7 +168,7 @@ def test_votes_out_and_in_again(arena: Terminal, file: Path) -> None:
     assert arena("votes", "import", *database, "--file", file) == "mine: 18 votes imported.\n"
     assert "already has these votes" in arena.fails("votes", "import", *database, "--file", file)
     printed = arena("votes", "export", *database)
-    assert printed.splitlines()[1] == "a,b,left,x,,overall,false,,false,,,"
+    assert printed.splitlines()[1] == "a,b,left,x,,overall,false,,false,,,,rating,,,"
     assert arena("votes", "export", *database, "--file", "out.csv") == ""
     assert Path("out.csv").read_text() == printed
     done = arena.json("votes", "import", *database, "--file", "out.csv", "--study", "again")

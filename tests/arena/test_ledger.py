@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import sqlalchemy as sa
 
@@ -15,13 +17,13 @@ from tests.arena.test_battles import token
 
 SECRETS = ("the secret of ann", "the secret of bob")
 LOOKED_AT = {
-    "study": "id name criterion question hint show_prompt reveal quota seed images width height "
-    "suite created_at",
+    "study": "id name seed images width height suite created_at",
+    "protocol": "id study_id digest document at",
     "entry": "id study_id generation_id model fingerprint prompt_id prompt category seed image",
     "rater": "id label key_digest created_at",
     "battle": "id study_id left_id right_id rater_id ordinal opened_at draw_probability token "
-    "redo_of",
-    "vote": "battle_id outcome cast_at seconds simulated",
+    "redo_of criterion purpose expected repeat_of example protocol_id",
+    "vote": "battle_id outcome cast_at seconds simulated language",
     "event": "id study_id kind battle_id rater_id at detail",
 }
 """Every column, each looked at before it was let out of the house or named in LEFT_OUT."""
@@ -162,3 +164,13 @@ def test_unknown_tables_and_no_study_are_refused(store: Store, arena: Arena) -> 
         restored(store, facts | {"moods": []})
     with pytest.raises(StoreError, match="describe 0 studies"):
         restored(store, facts | {"study": []})
+
+
+def test_what_pays_raters_stays_behind(store: Store, arena: Arena) -> None:
+    held(arena)
+    (protocol,) = dumped(store)["protocol"]
+    kept = json.loads(protocol["document"])
+    with store.reading() as facts:
+        whole = json.loads(facts.study("s")[1].protocol.text)
+    assert "panel" in whole
+    assert kept == {key: value for key, value in whole.items() if key != "panel"}

@@ -145,7 +145,8 @@ def old(name: str, folder: Path) -> None:
         command.upgrade(config, "0001")
         source.row_factory = sqlite3.Row
         for table in ("study", "entry", "rater", "battle", "vote", "event"):
-            columns = tables.METADATA.tables[table].c
+            released = sa.Table(table, sa.MetaData(), autoload_with=connection)
+            columns = released.c
             booleans = [c.name for c in columns if isinstance(c.type, sa.Boolean)]
             rows = [dict(row) for row in source.execute(f"SELECT * FROM {table} ORDER BY 1")]
             rows = [row | {name: bool(row[name]) for name in booleans} for row in rows]
