@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from arena import archive
-from arena.bundle import Bundle, derive, describe, scratch
+from arena.bundle import About, Bundle, derive, describe, scratch
 from arena.records import Entry
 from arena.store import Facts, Store, now
 from evalkit import provenance
@@ -21,8 +21,8 @@ from evalkit.errors import StudyError
 from evalkit.images import ImageStore
 from evalkit.runs import Run
 
-SAME = 1e-9
-"""Figures this near, absolutely or relatively, are the same: sums may be added in another order."""
+NEAR = 1e-9
+"""Figures this near, absolutely or relatively, differ in their last digits alone."""
 
 _FOLDERS = re.compile(r"(?<![\w.:/~])~?/(?:[^\s/'\":,;]+/)+")
 """The folders of an absolute path in a text."""
@@ -49,7 +49,7 @@ class Verdict:
     votes: int
     faults: tuple[str, ...]
     notes: tuple[str, ...] = ()
-    """What differs in words and not in figures."""
+    """What differs in words, or, made by other code, in the last digits."""
 
 
 def write(
@@ -202,9 +202,14 @@ def _all(
 def _differences(
     bundle: Bundle, made: Mapping[str, str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Compare all but the README, whose words may change with a release."""
+    """Compare all but the README, whose words may change with a release.
+
+    The same code gives the same digits. Other code, or other packages, may add in another order:
+    figures that then differ in their last digits alone are told as notes.
+    """
     faults: list[str] = []
     notes: list[str] = []
+    elsewhere = list(_other_makers(bundle.about))
     if not _same_votes(bundle.archive.read("votes.csv").decode(), made["votes.csv"]):
         faults.append("votes.csv is not what the facts say")
     names = (n for n in {*bundle.archive.under("ratings"), *made} if n.startswith("ratings/"))
@@ -213,16 +218,19 @@ def _differences(
         for where, old, new in _unlike(stored, json.loads(made.get(name, "{}"))):
             figures = isinstance(old, float | int) or isinstance(new, float | int)
             said = f"{name}, {where}: {old!r} is stored, the votes now give {new!r}"
-            (faults if figures else notes).append(said)
+            told = not figures or (elsewhere and _near(old, new))
+            (notes if told else faults).append(said)
     if faults:
-        faults += _other_packages(bundle.about.packages)
+        faults += elsewhere
     return tuple(faults), tuple(notes)
 
 
 def _same_votes(stored: str, made: str) -> bool:
-    """Compare tables of votes in the columns that the stored one has: a release may add some."""
+    """Compare tables of votes; of an older release's, the columns that it had."""
+    names = stored.partition("\n")[0].split(",")
+    if names == made.partition("\n")[0].split(","):
+        return stored == made
     old, new = (list(csv.DictReader(io.StringIO(text))) for text in (stored, made))
-    names = stored.partition("\n")[0].strip().split(",")
     return [[r[n] for n in names] for r in old] == [[r.get(n) for n in names] for r in new]
 
 
@@ -234,18 +242,20 @@ def _unlike(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, Any, Any
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for place, (one, other) in enumerate(zip(old, new, strict=True)):
             yield from _unlike(one, other, f"{where}[{place}]")
-    elif not _equal(old, new):
+    elif old != new:
         yield where, old, new
 
 
-def _equal(old: Any, new: Any) -> bool:
-    """Say whether two leaves are the same; of figures, all but the last digits of a float."""
+def _near(old: Any, new: Any) -> bool:
     both = isinstance(old, float) and isinstance(new, float)
-    return math.isclose(old, new, rel_tol=SAME, abs_tol=SAME) if both else bool(old == new)
+    return both and math.isclose(old, new, rel_tol=NEAR, abs_tol=NEAR)
 
 
-def _other_packages(packages: Mapping[str, str]) -> Iterator[str]:
-    here = provenance.packages(n for n in packages if n != "python")
-    for name, version in packages.items():
-        if here.get(name) != version:
-            yield f"made with {name} {version}, checked with {here.get(name, 'none')}"
+def _other_makers(about: About) -> Iterator[str]:
+    """Say by what other code and packages a bundle was made."""
+    here = provenance.packages(n for n in about.packages if n != "python")
+    made = {"code": about.code, **about.packages}
+    for name, version in made.items():
+        found = {"code": provenance.code_revision(), **here}.get(name, "none")
+        if found != version:
+            yield f"made with {name} {version}, checked with {found}"

@@ -344,7 +344,8 @@ def _check_bundle(file: Path, as_json: bool) -> None:
         print(f"Note: {note}.")
     if found.faults:
         raise BundleError(f"{file} does not hold:\n  " + "\n  ".join(found.faults))
-    print(f"{file}: whole; its {found.votes} votes give the stored ratings to nine digits.")
+    digits = "but for last digits" if found.notes else "to the last digit"
+    print(f"{file}: whole; its {found.votes} votes give the stored ratings, {digits}.")
     print(f"Its contents have the digest {found.digest}.")
 
 

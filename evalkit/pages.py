@@ -44,7 +44,6 @@ def html(board: Leaderboard) -> str:
         "reasons": wording.reasons,
         "memory": wording.memory,
         "rank": wording.rank,
-        "percent": wording.percent,
     }
     template = environment.get_template("report.html.j2")
     boards = board.human.boards if board.human else ()

@@ -166,9 +166,9 @@ def test_what_is_not_identified_is_said_and_checked(
     assert bundling.check(path).faults == ()
 
 
-def test_changed_ratings_are_found(file: Path) -> None:
+def test_changed_ratings_are_found_to_the_last_digit(file: Path) -> None:
     document = json.loads(members(file)["ratings/overall.json"])
-    document["diagnostics"]["log_likelihood"] *= 1 + 1e-8
+    document["diagnostics"]["log_likelihood"] += 1e-12
     document["diagnostics"]["method"] = "by hand"
     changed = forged(file, ratings__overall_dot_json=json.dumps(document).encode())
     found = bundling.check(changed)
@@ -225,6 +225,20 @@ def test_what_is_newer_or_no_bundle_is_refused(
 ) -> None:
     with pytest.raises(BundleError, match=words):
         bundling.check(forged(file, bundle_dot_json=about(file, **change)))
+
+
+def test_last_digits_of_other_code_are_told_and_no_fault(file: Path) -> None:
+    document = json.loads(members(file)["ratings/overall.json"])
+    document["diagnostics"]["log_likelihood"] += 1e-12
+    changed = {"ratings__overall_dot_json": json.dumps(document).encode()}
+    found = bundling.check(forged(file, bundle_dot_json=about(file, code="older"), **changed))
+    assert found.faults == ()
+    assert "diagnostics.log_likelihood" in found.notes[0]
+    document["diagnostics"]["log_likelihood"] += 1e-6
+    changed = {"ratings__overall_dot_json": json.dumps(document).encode()}
+    found = bundling.check(forged(file, bundle_dot_json=about(file, code="older"), **changed))
+    assert "log_likelihood" in found.faults[0]
+    assert "made with code older" in found.faults[1]
 
 
 def test_a_zip_of_something_else_is_no_bundle(tmp_path: Path) -> None:
