@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -37,15 +38,16 @@ def write(
     frame = standing(store, study)
     if criterion is not None:
         frame = votes.of_criterion(frame, criterion)
-    found = Run.open(run)
+    where = f"--database URL --study {shlex.quote(study)}"
+    commands = [
+        f"arena load {where} --run {shlex.quote(run.name)}",
+        f"arena votes import {where} --file votes.csv",
+        f"arena report {where} --run {shlex.quote(run.name)}",
+    ]
+    judged = human(store, study, frame)
     made = report.build(
-        found, human(store, study, frame), fought=fought(frame), prompts=prompts,
-        commands=[
-            "arena load --database URL --study NAME --run RUN",
-            "arena votes import --database URL --study NAME --file votes.csv",
-            "arena report --database URL --study NAME --run RUN",
-        ],
-    )  # fmt: skip
+        Run.open(run), judged, fought=fought(frame), prompts=prompts, commands=commands
+    )
     return pages.write(made, out)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from evalkit.board import HumanCell, Row
 from evalkit.generators import Picture
 from evalkit.records import Prompt, ScorerCard, WeightsInfo, digest
 from evalkit.scorers import Verdict, text_of
@@ -67,3 +68,10 @@ class Redness:
         if text in self.bad:
             return Verdict(None, reason="not a number")
         return Verdict(float(np.asarray(image)[..., 0].mean()) / 255)
+
+
+def row_of(model: str, human: HumanCell, **more) -> Row:
+    """Make a leaderboard's row of which nothing is known but what is said."""
+    blank = {"generator": "g", "steps": None, "guidance": None, "size": None, "metrics": {}}
+    blank |= {"categories": {}, "pictures": 1, "failures": 0}
+    return Row(model=model, human=human, **(blank | more))

@@ -5,24 +5,13 @@ from __future__ import annotations
 import pytest
 
 from evalkit import figures
-from evalkit.board import HumanCell, Row
+from evalkit.board import HumanCell
+from tests.fakes import row_of
 
 
 def row(model, rating, seconds, steps=4):
     cell = HumanCell(rating=rating, low=None, high=None, battles=1, status="")
-    return Row(
-        model=model,
-        generator="g",
-        steps=steps,
-        guidance=None,
-        size=None,
-        metrics={},
-        categories={},
-        human=cell,
-        seconds=seconds,
-        pictures=1,
-        failures=0,
-    )
+    return row_of(model, cell, steps=steps, seconds=seconds)
 
 
 def test_the_frontier_is_what_nothing_faster_beats():
@@ -39,6 +28,11 @@ def test_the_frontier_is_what_nothing_faster_beats():
 def test_a_frontier_of_one_is_not_drawn(leaderboard, seconds):
     board = leaderboard([row("a", 1000, 1.0), row("b", None if seconds else 990, seconds)])
     assert figures.frontier(board) is None
+
+
+def test_drawings_without_steps_have_no_place_on_the_frontier(leaderboard):
+    rows = [row("a-model", 1000, 1.0), row("b-model", 990, 0.1), row("drawing", 1200, 0.01, None)]
+    assert "drawing" not in str(figures.frontier(leaderboard(rows)))
 
 
 def test_a_figure_has_the_pages_colours_and_text_as_text(leaderboard):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from evalkit.board import Difference, Human, HumanCell, RatingBoard, Row
+from evalkit.board import Difference, Human, HumanCell, RatingBoard
 from evalkit.findings import findings
+from tests.fakes import row_of
 
 
 def row(model, rating, ranks, steps=None, seconds=None, interval=True):
@@ -17,19 +18,7 @@ def row(model, rating, ranks, steps=None, seconds=None, interval=True):
         battles=9,
         status="",
     )
-    return Row(
-        model=model,
-        generator="g",
-        steps=steps,
-        guidance=None,
-        size=None,
-        metrics={},
-        categories={},
-        human=cell,
-        seconds=seconds,
-        pictures=1,
-        failures=0,
-    )
+    return row_of(model, cell, steps=steps, seconds=seconds)
 
 
 def said(rows, *differences):

@@ -1,0 +1,212 @@
+"""Commands that make a study and hold it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arena.cli.options import (
+    Database,
+    MaybeStudy,
+    StudyName,
+    opened,
+)
+from evalkit.commands import AsJson, Quiet, RunFolder, print_json
+
+if TYPE_CHECKING:
+    from arena.store import Store
+    from arena.studies import Loaded
+    from evalkit.runs import Run
+
+app = typer.Typer()
+study_app = typer.Typer(help="A study as a file: its rules.", no_args_is_help=True)
+app.add_typer(study_app, name="study")
+
+
+@app.command()
+def load(
+    database: Database,
+    study: Annotated[str, typer.Option("--study", help="The study's name, or its file (.toml).")],
+    run: RunFolder,
+    criterion: Annotated[
+        str | None,
+        typer.Option(help="overall (the default), quality, alignment, or a word of your own."),
+    ] = None,
+    question: Annotated[str | None, typer.Option(help="What to ask, in your words.")] = None,
+    hint: Annotated[str | None, typer.Option(help="A line below the question.")] = None,
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt/--hide-prompt", help="Whether raters see the text.")
+    ] = True,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Name the models after each vote.")
+    ] = False,
+    quota: Annotated[int | None, typer.Option(min=1, help="Votes asked of each rater.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Decides the draws; chosen at random if not given.")
+    ] = None,
+    amend: Annotated[
+        bool, typer.Option("--amend", help="Put the file's changed rules into force.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put the pictures of a run into a study; again, or with another run, adds what is new.
+
+    With a study's file the rules come from there, and of the options only --seed and --amend count.
+    """
+    from arena import studies
+    from evalkit.runs import Run
+
+    with opened(database, create=True) as store:
+        if study.endswith(".toml"):
+            _say_loaded(
+                _load_file(store, Path(study), Run.open(run), seed, amend), database, as_json
+            )
+            return
+        plan = studies.describe(
+            study,
+            criterion or studies.criterion_of(store, study) or "overall",
+            question=question,
+            hint=hint,
+            show_prompt=show_prompt,
+            reveal=reveal,
+            quota=quota,
+            seed=seed,
+        )
+        _say_loaded(studies.load(store, Run.open(run), plan), database, as_json)
+
+
+def _load_file(store: Store, path: Path, run: Run, seed: int | None, amend: bool) -> Loaded:
+    from arena import studies, studyfile
+
+    file = studyfile.read(path)
+    rules = file.with_pictures(run.images)
+    plan = studies.plan(file.name, rules, seed=file.seed if seed is None else seed)
+    return studies.load(store, run, plan, amend=amend)
+
+
+def _say_loaded(done: Loaded, database: str, as_json: bool) -> None:
+    study = done.study.name
+    if as_json:
+        facts = {"study": study, "new": done.new, "entries": done.entries, "failed": done.failed}
+        facts["protocol"] = done.study.protocol.digest
+        print_json(facts)
+        return
+    failed = f"; {done.failed} generations have no picture" if done.failed else ""
+    print(f"{study}: {done.new} new pictures, {done.entries} in all{failed}.")
+    print(f"Open it with: arena serve --database {database} --study {study}")
+
+
+@study_app.command("init")
+def study_init(file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
+    """Write a commented example of a study's file."""
+    from arena import studyfile
+
+    studyfile.write_example(file)
+    print(f"{file}: edit it, then check it with: arena study check {file}")
+
+
+@study_app.command("check")
+def study_check(
+    file: Annotated[Path, typer.Argument(help="A study's file.")], as_json: AsJson = False
+) -> None:
+    """Read a study's file and say what it means, or what is wrong and where."""
+    from arena import studyfile
+
+    found = studyfile.read(file)
+    if as_json:
+        rules = found.protocol.model_dump(mode="json")
+        print_json({"study": found.name, "digest": found.protocol.digest, "protocol": rules})
+        return
+    print("\n".join(studyfile.summary(found)))
+
+
+@app.command()
+def serve(
+    database: Database,
+    study: MaybeStudy = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 7860,
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in.")] = "127.0.0.1",
+) -> None:
+    """Open the study in the browser, until stopped."""
+    from arena import app as web
+    from arena import studies
+
+    with opened(database) as store:
+        name = studies.only_study(store, study)
+
+        def announce(address: str) -> None:
+            print(f"{name}: {address} (stop with Ctrl-C)", file=sys.stderr, flush=True)
+
+        web.serve(web.build(store, name), host=host, port=port, announce=announce)
+
+
+@app.command()
+def close(
+    database: Database,
+    study: StudyName,
+    reopen: Annotated[bool, typer.Option("--reopen", help="Take answers again.")] = False,
+) -> None:
+    """Close a study: it takes no more answers until it is reopened."""
+    from arena.battles import Arena
+
+    with opened(database) as store:
+        arena = Arena(store, study)
+        if reopen:
+            arena.reopen()
+        else:
+            arena.close()
+    print(f"{study} is {'open' if reopen else 'closed'}.")
+
+
+@app.command()
+def upgrade(database: Database) -> None:
+    """Bring a database of an older release to this one; copy it first."""
+    from arena.database import upgrade as bring_up
+
+    print(f"{database} has version {bring_up(database)}.")
+
+
+@app.command()
+def simulate(
+    database: Database,
+    study: StudyName,
+    run: RunFolder,
+    raters: Annotated[int, typer.Option(min=1, help="How many simulated raters.")] = 20,
+    votes: Annotated[int, typer.Option(min=1, help="Votes in all, of all simulated raters.")] = 400,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Vote by this score of the run, whatever is true; repeat it."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Rehearse: made-up raters vote by the pictures' truth, or by scores, and are marked so.
+
+    Without --by they know the truth, where the run has it of every picture; else they follow all
+    of the run's scores, and their ratings say nothing that the scores did not say before.
+    """
+    from tqdm import tqdm
+
+    from arena.battles import Arena
+    from arena.simulation import look
+    from arena.simulation import simulate as hold
+    from evalkit.runs import Run
+
+    sight = look(Run.open(run), by or ())
+    # Not durable: what a power cut took of a rehearsal, the same command makes again.
+    with opened(database, durable=False) as store:
+        arena = Arena(store, study)
+        turns = hold(arena, sight, raters=raters, votes=votes, seed=seed)
+        shown = tqdm(turns, total=votes, unit="vote", disable=True if quiet else None)
+        done = max(shown, default=votes)
+    if as_json:
+        facts = {"study": study, "simulated_votes": done, "raters": raters, "seed": seed}
+        print_json(facts | {"by": list(sight.by)})
+        return
+    print(f"{study}: {done} simulated votes by {raters} simulated raters.")
+    if sight.by:
+        print(f"They followed {', '.join(sight.by)}; people were not asked.")
