@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from arena import page, pictures
 from arena.battles import Arena
 from arena.guard import Guard, key_of
-from arena.records import Outcome, Phase, PhaseKind, Purpose, Rater
+from arena.records import Outcome, Phase, PhaseKind, Purpose, Rater, Study
 from arena.refusals import Refusal
 from arena.store import Store
 from evalkit.errors import EvalkitError, ImageError, MissingPackageError, StudyError
@@ -151,6 +151,7 @@ def build(store: Store, name: str) -> Guard:
     (guard.py): each is a public endpoint, and its client gives up at the first lost connection.
     """
     desk = Desk(store, name)
+    _check_served(desk.arena.study)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.get("/health")(lambda: {"status": "ok"})
     app.get("/stage", response_class=HTMLResponse)(desk.show)
@@ -170,6 +171,22 @@ def build(store: Store, name: str) -> Guard:
         show_error=False,
     )
     return Guard(mounted)
+
+
+def _check_served(study: Study) -> None:
+    """Refuse rules that this page would not keep, rather than hold another study than was meant."""
+    rules = study.protocol
+    if rules.panel is not None:
+        raise StudyError(
+            f"The study {study.name!r} has a [panel] ({rules.panel.kind}), and this release does "
+            "not yet read a panel's link: raters would be strangers to it, and previews could "
+            "vote. Take [panel] out of the study's file and load it with --amend."
+        )
+    if rules.languages != ("en",):
+        raise StudyError(
+            f"The study {study.name!r} is in {', '.join(rules.languages)}, and the page's words are "
+            'in English alone. Say languages = ["en"] in its file and load it with --amend.'
+        )
 
 
 def serve(web: Guard, *, host: str, port: int, announce: Callable[[str], None]) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from arena import rules, sampling
 from arena.examples import Examples, Opening, competes
-from arena.gains import Answers, Match
 from arena.protocol import Criterion, Outcome, Protocol
 from arena.records import Battle, Entry, Purpose, Rater, Study
 from arena.store import Count, Facts, Shown
@@ -88,7 +87,7 @@ class Dealer:
             history = self._histories[criterion]
             full = _full(history, study.protocol.draws.votes_per_pair)
             if chosen.listens and (history.drawn % HEARD_EVERY == 0 or not history.answers):
-                history.answers = _answers(facts.counts(key, None, criterion))
+                _listen(history, facts.counts(key, None, criterion))
             found = sampling.draw(self.field, history, seen | full, rng, chosen)
             if found is not None:
                 drawn_at = sampling.Draw(found.left, found.right, found.probability * chance)
@@ -153,16 +152,14 @@ def _rule(protocol: Protocol) -> rules.Rule:
     return rules.rule(draws.rule, **({} if draws.rule == "balanced" else {"floor": draws.floor}))
 
 
-def _answers(counts: Sequence[Count]) -> dict[Match, Answers]:
-    """Turn the kept counts of the votes that stand to the order of the models' names."""
-    found: dict[Match, list[int]] = defaultdict(lambda: [0, 0, 0])
+def _listen(history: sampling.History, counts: Sequence[Count]) -> None:
+    """Hear the answers anew, from the kept counts of the votes that stand."""
+    history.answers = {}
     for count in counts:
         turned = count.left > count.right
-        outcome = Outcome(count.outcome)
-        seen = outcome.mirrored if turned else outcome
         match = (count.right, count.left) if turned else (count.left, count.right)
-        found[match][{Outcome.LEFT: 0, Outcome.RIGHT: 1}.get(seen, 2)] += count.votes
-    return {match: Answers(*votes) for match, votes in found.items()}
+        outcome = Outcome(count.outcome)
+        history.hear(match, outcome, first_is_left=not turned, times=count.votes)
 
 
 def _full(history: sampling.History, votes_per_pair: int | None) -> set[sampling.Key]:

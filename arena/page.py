@@ -101,15 +101,6 @@ def needs_cookie(language: str = "en") -> str:
     )
 
 
-def uninvited(language: str = "en") -> str:
-    """Render what somebody is told who came without the panel's link."""
-    return _message(
-        "Please open the study from its link",
-        "The panel's link says whose answers these are; without it none can be credited.",
-        language,
-    )
-
-
 def preview(study: Study, language: str = "en") -> str:
     """Render a document for a panel's preview: the instructions, and nothing to vote on."""
     text = _markdown(say(study.protocol.instructions, language))
@@ -136,11 +127,6 @@ def boot() -> str:
     """Return the script that Gradio runs once its component is on the page."""
     address = f"face/{version()}/page.js"
     return f"import(new URL({address!r}, document.baseURI)).then((page) => page.start(element));"
-
-
-def asset(name: str) -> str:
-    """Return the text of one of the page's own files."""
-    return (ASSETS / name).read_text(encoding="utf-8")
 
 
 def _message(title: str, message: str, language: str) -> str:
