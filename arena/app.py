@@ -184,7 +184,7 @@ def _check_served(study: Study) -> None:
         )
     if rules.languages != ("en",):
         raise StudyError(
-            f"The study {study.name!r} is in {', '.join(rules.languages)}, and the page's words are "
+            f"The study {study.name!r} is in {', '.join(rules.languages)}; the page itself is "
             'in English alone. Say languages = ["en"] in its file and load it with --amend.'
         )
 
