@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from benchmarks import sheet, tables
 from benchmarks.frechet import Features, Floats, Reference, jackknife
-from evalkit import catalogue, prompts, registry, summary, weights
+from evalkit import catalogue, comparison, prompts, registry, summary, weights
 from evalkit import generate as drawing
 from evalkit import score as scoring
 from evalkit.catalogue import Entry
@@ -231,7 +231,7 @@ def differences(
     of_suite = run.suite.by_id()
     scores = {card.name: run.scores(card) for card in cards}
     for (a, b), asks in pairs.items():
-        found = {c.name: summary.compare(c, of_suite, made, scores[c.name], a, b) for c in cards}
+        found = {c.name: comparison.compare(c, of_suite, made, scores[c.name], a, b) for c in cards}
         (whole_a, left_a), (whole_b, left_b) = distances[a], distances[b]
         distance = jackknife(whole_a - whole_b, left_a - left_b)
         yield tables.Difference(a, b, asks, found, distance)

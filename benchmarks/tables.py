@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.frechet import Distance
-from evalkit import summary
+from evalkit import comparison, summary
 from evalkit.prompts import TASKS
 from evalkit.records import ScorerCard
 
@@ -46,7 +46,7 @@ class Difference:
     a: str
     b: str
     asks: str
-    scores: dict[str, summary.Comparison]
+    scores: dict[str, comparison.Comparison]
     distance: Distance
 
 

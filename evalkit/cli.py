@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from evalkit.commands import AsJson, HistoryFolder, Quiet, RunFolder, end_well, print_json
-from evalkit.errors import EvalkitError, SpecError
+from evalkit.errors import SpecError
 
 app = typer.Typer(
     help="Draw prompts with text-to-image models, score the pictures, and report what is known.",
@@ -333,46 +333,32 @@ def geneval_summary(results: Path, as_json: AsJson = False) -> None:
 @app.command()
 def compare(
     run: RunFolder,
-    models: Annotated[tuple[str, str], typer.Option(help="Two models of the run.")],
+    models: Annotated[
+        tuple[str, str] | None, typer.Option(help="Two models of the run; else each with each.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Compare every other model with this one.")
+    ] = None,
+    scorer: Annotated[
+        list[str] | None, typer.Option("--scorer", help="Only this score of the run; repeat it.")
+    ] = None,
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(help="Test for no worse by more than this: 0.02, or NAME=0.02; repeat it."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two models on the same prompts and seeds."""
-    from dataclasses import asdict
-
-    from evalkit import summary
-    from evalkit.errors import UnknownNameError
+    """Compare models on the same prompts and seeds."""
+    from evalkit import compared
     from evalkit.runs import Run
 
     found = Run.open(run)
-    known = [m.name for m in found.manifest.models]
-    for name in models:
-        if name not in known:
-            raise UnknownNameError("model of this run", name, known)
-    generations, prompts = found.generations(), found.suite.by_id()
-    results = [
-        summary.compare(card, prompts, generations, found.scores(card), *models)
-        for card in found.cards()
-    ]
+    made = compared.compared(found, models, baseline, scorers=scorer or (), margin=margin or ())
     if as_json:
-        print_json([asdict(r) for r in results])
+        print_json(compared.document(found, made))
         return
-    _show_comparisons(results)
-
-
-def _show_comparisons(results: Sequence[Any]) -> None:
-    if not results:
-        raise EvalkitError("This run has no scores yet. Score it first: evalkit score --run ...")
-    for r in results:
-        d = r.difference
-        if d.value is None:
-            print(f"{r.scorer}: nothing to compare ({d.scored} of {d.total} pairs scored)")
-            continue
-        interval = f"[{d.low:+.3f}, {d.high:+.3f}]" if d.low is not None else "(no interval)"
-        print(
-            f"{r.scorer}: {r.a} - {r.b} = {d.value:+.3f} {interval}, p = {r.p_value:.4f}; "
-            f"better on {r.better} prompts, worse on {r.worse}, equal on {r.equal}; "
-            f"{d.scored} of {d.total} pairs"
-        )
+    for line in compared.lines(made):
+        print(line)
 
 
 @app.command()

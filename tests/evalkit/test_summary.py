@@ -7,34 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalkit.errors import RunError
-from evalkit.records import Generation, Prompt, Score, ScorerCard
-from evalkit.summary import compare, summarise
+from evalkit.records import ScorerCard
+from evalkit.summary import newest, summarise
+from tests.worlds import world
 
 PLAIN = ScorerCard(name="s", version=1, title="S")
 BOUNDED = ScorerCard(name="s", version=1, title="S", low=0, high=1)
 TASKS = BOUNDED.model_copy(update={"headline": "mean of category means"})
-
-
-def world(values, categories=None, model="m"):
-    """Make prompts, generations and scores from rows of values (None is missing)."""
-    categories = categories or ["c"] * len(values)
-    prompts = {
-        f"p{i}": Prompt(id=f"p{i}", suite="s", text="t", category=c)
-        for i, c in enumerate(categories)
-    }
-    generations, scores = [], []
-    for i, row in enumerate(values):
-        for seed, value in enumerate(row):
-            made = Generation(
-                id=f"{model}{i}.{seed}", prompt_id=f"p{i}", model=model, seed=seed, image="0" * 64
-            )
-            reason = None if value is not None else "broken"
-            generations.append(made)
-            scores.append(
-                Score(generation_id=made.id, scorer="s", version=1, value=value, reason=reason)
-            )
-    return prompts, generations, scores
 
 
 def one(card, *parts):
@@ -138,72 +117,6 @@ def test_intervals_of_geneval_hold_what_they_promise():
     assert 0.93 <= coverage(TASKS, draw, means.mean()) <= 0.97
 
 
-def pair(a, b, categories=None):
-    prompts, ga, sa = world(a, categories, "a")
-    _, gb, sb = world(b, categories, "b")
-    return prompts, ga + gb, sa + sb
-
-
-def test_a_comparison_uses_what_both_have():
-    found = compare(PLAIN, *pair([[3.0, 1.0], [2.0, None]], [[1.0, 1.0], [None, 5.0]]), "a", "b")
-    assert found.difference.value == 1.0
-    assert (found.difference.scored, found.difference.total) == (2, 4)
-    assert (found.better, found.worse, found.equal) == (1, 0, 0)
-
-
-def test_a_model_equals_itself():
-    values = np.random.default_rng(1).normal(size=(20, 2)).tolist()
-    found = compare(PLAIN, *pair(values, values), "a", "b")
-    assert found.difference.value == 0
-    assert found.p_value == 1.0
-
-
-def test_a_comparison_is_antisymmetric():
-    rng = np.random.default_rng(2)
-    made = pair(rng.normal(size=(9, 2)).tolist(), rng.normal(size=(9, 2)).tolist())
-    there, back = compare(PLAIN, *made, "a", "b"), compare(PLAIN, *made, "b", "a")
-    assert there.difference.value == pytest.approx(-back.difference.value)
-    assert there.p_value == back.p_value
-    assert (there.better, there.worse) == (back.worse, back.better)
-
-
-def test_a_difference_of_task_means_matches_the_headlines():
-    rng = np.random.default_rng(3)
-    tasks = list("aaaabb")
-    a, b = ((rng.random((6, 3)) < p).astype(float).tolist() for p in (0.7, 0.4))
-    made = pair(a, b, tasks)
-    by_model = {s.model: s.headline.value for s in summarise(TASKS, *made)}
-    found = compare(TASKS, *made, "a", "b")
-    assert found.difference.value == pytest.approx(by_model["a"] - by_model["b"])
-
-
-def test_paired_differences_hold_what_they_promise(monkeypatch):
-    monkeypatch.setattr("evalkit.summary._sign_flip", lambda _: None)  # slow, and not asked for
-    held = 0
-    for seed in range(2000):
-        rng = np.random.default_rng(seed)
-        shared = rng.normal(size=(40, 1)) * 3
-        a, b = (shared + rng.normal(size=(40, 2)) + m for m in (0.2, 0.0))
-        d = compare(PLAIN, *pair(a.tolist(), b.tolist()), "a", "b").difference
-        held += d.low <= 0.2 <= d.high
-    assert 0.93 <= held / 2000 <= 0.97
-
-
-def test_no_effect_is_called_one_as_often_as_promised():
-    calls = 0
-    for seed in range(200):
-        rng = np.random.default_rng(seed)
-        a, b = rng.normal(size=(2, 15, 1)).tolist()
-        calls += compare(PLAIN, *pair(a, b), "a", "b").p_value < 0.1
-    assert 0.05 <= calls / 200 <= 0.16
-
-
-def test_nothing_shared_is_refused():
-    prompts, generations, scores = pair([[1.0]], [[1.0]])
-    with pytest.raises(RunError, match="share no prompt and seed"):
-        compare(PLAIN, prompts, generations[:1], scores, "a", "b")
-
-
-def test_nothing_scored_has_no_p_value():
-    found = compare(PLAIN, *pair([[None]], [[1.0]]), "a", "b")
-    assert (found.difference.value, found.p_value) == (None, None)
+def test_the_newest_version_of_each_score_counts():
+    cards = [PLAIN.model_copy(update={"name": n, "version": v}) for n, v in ("b2", "a1", "b1")]
+    assert [c.key for c in newest(cards)] == ["a@1", "b@2"]
