@@ -62,31 +62,37 @@ def _by_identity(objects: NDArray[np.object_]) -> tuple[Codes, pd.Index]:
 
     A table's few names are a few objects, met a million times. Hashing an address is ten times
     faster than asking an object for its hash and comparing; only one object of each address is
-    asked. Where nearly every row has an object of its own that would gain nothing.
+    asked. Where most rows have an object of their own that gains nothing, and all are asked.
     """
-    address = np.asarray(_Addresses(objects))
+    address, own = np.asarray(_Addresses(objects)), False
     codes = np.empty(len(objects), dtype=np.int32)
     rows = np.arange(min(CHUNK, len(objects)))
-    found = [np.empty(0, dtype=object)]
+    found = []
     for some in chunks(len(objects)):
-        numbers, addresses = pd.factorize(address[some])
-        codes[some] = numbers
-        if 2 * len(addresses) > CHUNK:
-            return _by_value(objects)
-        one = np.empty(len(addresses), dtype=np.intp)
-        one[numbers] = rows[: len(numbers)]
-        found.append(objects[some][one])
-    number, values = _by_value(np.concatenate(found))
-    out, start = np.empty(len(codes), dtype=number.dtype), 0
-    for some, part in zip(chunks(len(codes)), found[1:], strict=True):
-        np.take(number[start : start + len(part)], codes[some], out=out[some])
-        start += len(part)
-    return out, values
+        if not own:
+            codes[some], addresses = pd.factorize(address[some])
+            own = 2 * len(addresses) > CHUNK
+        if own:
+            codes[some], names = pd.factorize(objects[some])
+        else:
+            one = np.empty(len(addresses), dtype=np.intp)
+            one[codes[some]] = rows[: len(codes[some])]
+            names = objects[some][one]
+        found.append(names)
+    return _joined(codes, found)
 
 
-def _by_value(objects: NDArray[np.object_]) -> tuple[Codes, pd.Index]:
-    codes, values = pd.factorize(objects)
-    return codes.astype(smallest(len(values))), pd.Index(values, dtype=object)
+def _joined(codes: Codes, found: list[NDArray[np.object_]]) -> tuple[Codes, pd.Index]:
+    """Number values throughout that ``codes`` number chunk by chunk, -1 where missing."""
+    numbers, values = pd.factorize(np.concatenate([np.empty(0, dtype=object), *found]))
+    kind = smallest(len(values))
+    number, out, start = numbers.astype(kind), np.empty(len(codes), dtype=kind), 0
+    for some, names in zip(chunks(len(codes)), found, strict=True):
+        # A missing value is numbered -1, and -1 is the place of what is appended.
+        part = np.append(number[start : start + len(names)], kind(-1))
+        np.take(part, codes[some], out=out[some], mode="wrap")
+        start += len(names)
+    return out, pd.Index(values, dtype=object)
 
 
 class _Addresses:

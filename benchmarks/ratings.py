@@ -1,30 +1,32 @@
-"""Time and memory from a table of votes to ratings, beside evalica on the same table.
+"""Time and memory from a table of strings to ratings, beside others on the same table.
 
-Run: python benchmarks/ratings.py [--largest 1000000] [--repeats 3]
-The ratios are of CPU seconds, which other work on the machine disturbs least.
+Run: python -m benchmarks.ratings [--largest 1000000] [--repeats 3] [--kind str]
+Each contender has a process of its own. "work" is memory beyond the table, "peak" all of it; "off"
+is the largest distance in Elo points from our rating by the same model. The ratios are to the first
+line, of CPU seconds and of work.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
-import multiprocessing
-import resource
-import time
+import os
+import platform
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
+from importlib import metadata
+from typing import Any
 
-import evalica
 import numpy as np
 import pandas as pd
 
-from arena.ratings import fit
+from benchmarks import rating_peers
+from benchmarks.metering import Cost, measure
 
 MODELS, RATERS, PROMPTS, NU = 20, 20_000, 500, 0.5
-WINNERS = {"left": evalica.Winner.X, "right": evalica.Winner.Y, "tie": evalica.Winner.Draw}
+KINDS = ("str", "object", "category", "string[pyarrow]", "own")
 
 
-def votes(number: int, seed: int = 0) -> pd.DataFrame:
+def votes(number: int, seed: int = 0, kind: str = "str") -> pd.DataFrame:
     """Draw votes of strings: 20 models, strengths of sd 0.6, Davidson's nu = 0.5 (19 % ties)."""
     rng = np.random.default_rng(seed)
     strength = rng.normal(0, 0.6, MODELS)
@@ -37,7 +39,7 @@ def votes(number: int, seed: int = 0) -> pd.DataFrame:
     names = np.array([f"model-{i:02d}" for i in range(MODELS)], dtype=object)
     raters = np.array([f"rater-{i}" for i in range(RATERS)], dtype=object)
     prompts = np.array([f"prompt-{i}" for i in range(PROMPTS)], dtype=object)
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "left": names[left],
             "right": names[right],
@@ -46,78 +48,88 @@ def votes(number: int, seed: int = 0) -> pd.DataFrame:
             "prompt": prompts[rng.integers(0, PROMPTS, number)],
         }
     )
+    if kind == "own":
+        return frame.apply(_own)
+    return frame if kind == "str" else frame.astype(kind)
 
 
-def _peer(
-    method: Callable[..., object], frame: pd.DataFrame, winners: pd.Series[object] | None = None
-) -> object:
-    mapped = frame["winner"].map(WINNERS) if winners is None else winners
-    return method(frame["left"], frame["right"], mapped)
+def _own(column: pd.Series[str]) -> pd.Series[str]:
+    """Give every cell a string of its own, as a database's driver does."""
+    return pd.Series([name.encode().decode() for name in column])
 
 
-def contenders(frame: pd.DataFrame) -> dict[str, Callable[[], object]]:
-    """Return what is timed: each starts from the table of strings and ends with ratings."""
-    mapped = frame["winner"].map(WINNERS)
-    return {
-        "davidson, no clusters": lambda: fit(frame, cluster=None),
-        "davidson, clustered by rater": lambda: fit(frame, cluster="rater"),
-        "davidson, by rater and prompt": lambda: fit(frame),
-        "bradley-terry, by rater": lambda: fit(frame, "bradley-terry", "rater"),
-        "evalica bradley_terry": lambda: _peer(evalica.bradley_terry, frame),
-        "evalica newman (Davidson)": lambda: _peer(evalica.newman, frame),
-        "  newman, winners mapped before": lambda: _peer(evalica.newman, frame, mapped),
-    }
+def by_rater(frame: pd.DataFrame) -> pd.Series[float]:
+    return _ours(frame, cluster="rater")
 
 
-def measure(task: Callable[[], object], repeats: int) -> tuple[float, float, float]:
-    """Return the best wall and CPU seconds and the peak extra MB, in a process of its own."""
-    context = multiprocessing.get_context("fork")
-    here, there = context.Pipe()
-    worker = context.Process(target=_measure, args=(task, repeats, there))
-    worker.start()
-    there.close()
-    found: tuple[float, float, float] = here.recv()
-    worker.join()
-    return found
+def by_rater_and_prompt(frame: pd.DataFrame) -> pd.Series[float]:
+    return _ours(frame)
 
 
-def _measure(
-    task: Callable[[], object], repeats: int, answer: multiprocessing.connection.Connection
-) -> None:
-    # Memory that the parent has freed but kept would hide what the task needs.
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    before = _resident()
-    times = []
-    for _ in range(repeats):
-        start, busy = time.perf_counter(), time.process_time()
-        task()
-        times.append((time.perf_counter() - start, time.process_time() - busy))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    walls, busies = zip(*times, strict=True)
-    answer.send((min(walls), min(busies), peak - before))
+def independent(frame: pd.DataFrame) -> pd.Series[float]:
+    return _ours(frame, cluster=None)
 
 
-def _resident() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
+def bradley_terry(frame: pd.DataFrame) -> pd.Series[float]:
+    return _ours(frame, model="bradley-terry", cluster="rater")
+
+
+def _ours(frame: pd.DataFrame, **options: Any) -> pd.Series[float]:
+    from arena.ratings import fit
+
+    return fit(frame, **options).table.set_index("model")["rating"]
+
+
+OURS: dict[str, Callable[[pd.DataFrame], pd.Series[float]]] = {
+    "davidson, clustered by rater": by_rater,
+    "davidson, by rater and prompt": by_rater_and_prompt,
+    "davidson, votes independent": independent,
+    "bradley-terry, by rater": bradley_terry,
+}
+
+
+def compare(number: int, kind: str, repeats: int) -> None:
+    """Print a line for each contender at so many votes."""
+    others, left_out = rating_peers.peers(number)
+    print(f"\n{number:,} votes, {MODELS} models, {min(RATERS, number // 10):,} raters")
+    heads = ("wall s", "CPU s", "work MB", "peak MB", "x CPU", "x work", "off")
+    print(" " * 34 + "".join(f"{head:>9}" for head in heads))
+    found: dict[str, Cost] = {}
+    for name, task in (OURS | others).items():
+        found[name] = cost = measure(task, partial(votes, kind=kind), number, repeats)
+        first = found["davidson, clustered by rater"]
+        like = "bradley-terry, by rater" if "bradley-terry, by rater" in found else name
+        like = "davidson, clustered by rater" if "avidson" in name else like
+        off = (cost.answer - found[like].answer).abs().max()
+        print(
+            f"{name:34}{cost.wall:9.4f}{cost.busy:9.4f}{cost.work:9.1f}{cost.peak:9.0f}"
+            f"{cost.busy / first.busy:9.2f}{cost.work / max(first.work, 0.1):9.2f}{off:9.5f}",
+            flush=True,
+        )
+    print("".join(f"Left out: {words}.\n" for words in left_out), end="")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smallest", type=int, default=10_000)
     parser.add_argument("--largest", type=int, default=1_000_000, help="up to 10000000 votes")
     parser.add_argument("--repeats", type=int, default=3, help="best of so many")
+    parser.add_argument("--kind", default="str", choices=KINDS, help="how the columns are held")
     options = parser.parse_args()
-    contenders(votes(1000))["davidson, by rater and prompt"]()
+    print(_versions())
+    print(f"Columns: {options.kind} ({votes(10, kind=options.kind)['left'].dtype!r}).")
     for number in (10_000, 100_000, 1_000_000, 10_000_000):
-        if number > options.largest:
-            break
-        frame = votes(number)
-        print(f"\n{number:,} votes, {MODELS} models, {frame['rater'].nunique():,} raters")
-        print(f"{'':34}{'seconds':>9}{'CPU s':>8}{'extra MB':>10}{'x ours':>8}")
-        found = {name: measure(task, options.repeats) for name, task in contenders(frame).items()}
-        ours = found["davidson, clustered by rater"][1]
-        for name, (seconds, busy, memory) in found.items():
-            print(f"{name:34}{seconds:9.3f}{busy:8.3f}{memory:10.0f}{busy / ours:8.2f}")
+        if options.smallest <= number <= options.largest:
+            compare(number, options.kind, options.repeats)
+
+
+def _versions() -> str:
+    names = ("numpy", "pandas", "scipy", "pyarrow", "evalica", "choix", "arena-rank", "jax")
+    here = {
+        d.metadata["Name"].lower().replace("_", "-"): d.version for d in metadata.distributions()
+    }
+    found = [f"{name} {here[name]}" for name in names if name in here]
+    return f"Python {platform.python_version()}, {os.cpu_count()} cores; {', '.join(found)}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Whom the rules leave out, honest and careless, and what the cards of a large study cost in time.
 
-Run: python benchmarks/trust.py [--studies 20] [--largest 1000000]
+Run: python -m benchmarks.trust [--studies 20] [--largest 1000000]
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import time
 
 import numpy as np
 import pandas as pd
-from ratings import votes as drawn
 
 from arena.exclusion import RULES, exclude
 from arena.fragility import fragility
 from arena.quality import quality
+from benchmarks.ratings import votes as drawn
 
 MODELS, PROMPTS, NU, HONEST, CARELESS = 8, 60, 0.5, 40, 4
 KINDS = ("honest", "blind", "one button", "hasty")
