@@ -50,7 +50,7 @@ def _work(
     repeats: int,
     answer: Connection,
 ) -> None:
-    task(data(1000))
+    task(data(min(size, 1000)))
     given = data(size)
     gc.collect()
     # Memory that making the data has freed but kept would hide what the task needs.

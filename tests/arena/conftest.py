@@ -12,6 +12,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,14 @@ MODELS = ("alpha-model", "beta-model", "gamma-model")
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """Start a private PostgreSQL from Debian's packages and return the URL of its databases."""
+    """Return the URL of the databases of a private PostgreSQL."""
+    with server() as url:
+        yield url
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Start a private PostgreSQL from Debian's packages, and stop it."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
     needs(found, "PostgreSQL (Debian's package postgresql)")
     binaries = found[-1].parent
