@@ -6,13 +6,16 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from arena import page, pictures
+from arena import page, panels, pictures
 from arena.battles import Arena
 from arena.guard import Guard, key_of
+from arena.panels import Visit
+from arena.reception import Reception
 from arena.records import Outcome, Phase, PhaseKind, Purpose, Rater, Study
 from arena.refusals import Refusal
 from arena.store import Store
@@ -47,37 +50,45 @@ class Answer(BaseModel):
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Guest:
+    """Who asks: a rater, and the visit of those whom a panel sent."""
+
+    rater: Rater
+    visit: Visit | None = None
+
+
 class Desk:
     """The handlers of one study's page."""
 
     def __init__(self, store: Store, name: str) -> None:
         self.arena = Arena(store, name)
         self._images = store.images(self.arena.study)
+        panel = self.arena.study.protocol.panel
+        self.reception = Reception(self.arena, panel) if panel else None
 
     def show(self, request: Request) -> str:
         """Show the open battle of whoever asks: a reload changes nothing."""
-        key = key_of(request.headers.get("cookie"))
-        return self._stage(self.arena.enter(key)) if key else page.needs_cookie()
+        guest = self._guest(request)
+        return self._stage(guest) if guest else self._stranger()
 
     def answer(self, request: Request, said: Annotated[Any, Body()] = None) -> str:
         """Act on a click or a key, and show what comes next."""
-        key = key_of(request.headers.get("cookie"))
-        if key is None:
-            return page.needs_cookie()
-        rater = self.arena.enter(key)
+        guest = self._guest(request)
+        if guest is None:
+            return self._stranger()
         try:
             heard = Answer.model_validate(said)
-            if heard.choice in set(Outcome) and self._trains(rater, heard.token):
-                return self._lesson(rater, heard)
-            return self._stage(rater, self._act(rater, heard))
+            if heard.choice in set(Outcome) and self._trains(guest.rater, heard.token):
+                return self._lesson(guest.rater, heard)
+            return self._stage(guest, self._act(guest.rater, heard))
         except (EvalkitError, ValueError) as error:
-            return self._stage(rater, _in_words(error))
+            return self._stage(guest, _in_words(error))
 
     def picture(self, token: str, side: str, request: Request) -> Response:
         """Send one picture of a battle to the rater it was opened for."""
-        key = key_of(request.headers.get("cookie"))
         try:
-            data = self._encoded(token, side, key)
+            data = self._encoded(token, side, self._known(request))
         except StudyError:
             return Response("Not found", 404)
         except ImageError as error:
@@ -85,6 +96,28 @@ class Desk:
             return Response("This picture cannot be shown.", 410)
         headers = {"Cache-Control": "private, max-age=3600"}  # its address is used once
         return Response(data, media_type=pictures.MEDIA_TYPE, headers=headers)
+
+    def _guest(self, request: Request) -> Guest | None:
+        """Return who asks; a browser that comes for the first time is a new rater.
+
+        Not so in a panel's study: there only the panel's link makes one.
+        """
+        if self.reception is None:
+            key = key_of(request.headers.get("cookie"))
+            return Guest(self.arena.enter(key)) if key else None
+        visit = self.reception.visit(request)
+        rater = self.arena.known(visit.person) if visit else None
+        return Guest(rater, visit) if rater else None
+
+    def _known(self, request: Request) -> Rater | None:
+        if self.reception is not None:
+            guest = self._guest(request)
+            return guest.rater if guest else None
+        key = key_of(request.headers.get("cookie"))
+        return self.arena.known(key) if key else None
+
+    def _stranger(self) -> str:
+        return page.needs_cookie() if self.reception is None else page.needs_link()
 
     def _act(self, rater: Rater, said: Answer) -> page.Notice | None:
         arena, steps = self.arena, self._steps
@@ -128,8 +161,7 @@ class Desk:
         battle = self.arena.find(token, rater)
         return page.Notice("revealed", {"left": battle.left.model, "right": battle.right.model})
 
-    def _encoded(self, token: str, side: str, key: str | None) -> bytes:
-        rater = self.arena.known(key) if key else None
+    def _encoded(self, token: str, side: str, rater: Rater | None) -> bytes:
         if rater is None or side not in ("left", "right"):
             raise StudyError("There is no such picture.")
         battle = self.arena.find(token, rater)
@@ -139,8 +171,13 @@ class Desk:
         study = self.arena.study
         return pictures.encode(self._images.open(digest), study.width or 1, study.height or 1)
 
-    def _stage(self, rater: Rater, notice: page.Notice | None = None) -> str:
-        phase = self.arena.phase(rater, ahead=AHEAD)
+    def _stage(self, guest: Guest, notice: page.Notice | None = None) -> str:
+        visit, panel = guest.visit, self.arena.study.protocol.panel
+        submission = visit.submission if visit else None
+        phase = self.arena.phase(guest.rater, ahead=AHEAD, submission=submission)
+        if phase.completion and visit and panel:
+            back = panels.send_back(panel, phase.completion, visit)
+            phase = phase.model_copy(update={"completion": back})
         return page.stage(page.View(self.arena.study, phase, notice=notice))
 
 
@@ -170,18 +207,14 @@ def build(store: Store, name: str) -> Guard:
         enable_monitoring=False,
         show_error=False,
     )
-    return Guard(mounted)
+    if desk.reception is None:
+        return Guard(mounted)
+    return Guard(mounted, desk.reception.meet, desk.reception.frames)
 
 
 def _check_served(study: Study) -> None:
     """Refuse rules that this page would not keep, rather than hold another study than was meant."""
     rules = study.protocol
-    if rules.panel is not None:
-        raise StudyError(
-            f"The study {study.name!r} has a [panel] ({rules.panel.kind}), and this release does "
-            "not yet read a panel's link: raters would be strangers to it, and previews could "
-            "vote. Take [panel] out of the study's file and load it with --amend."
-        )
     if rules.languages != ("en",):
         raise StudyError(
             f"The study {study.name!r} is in {', '.join(rules.languages)}; the page itself is "

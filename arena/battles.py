@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import random
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
-from arena import phases, refusals
+from arena import conditions, phases, refusals, releasing
 from arena.dealing import Dealer, again
 from arena.examples import Opening
 from arena.records import (
@@ -30,6 +28,7 @@ from arena.records import (
 )
 from arena.refusals import Reason, Refusal
 from arena.store import Facts, Store, now
+from evalkit.errors import StudyError
 
 TOKEN_BYTES = 18
 """144 random bits: nobody guesses the name of another's battle."""
@@ -67,12 +66,37 @@ class Arena:
         with self._store.reading() as facts:
             return facts.rater(key)
 
+    def arrive(self, person: str, submission: str) -> Rater:
+        """Return the rater whom a panel sent, the same on every device; note the submission."""
+        rater = self.enter(person)
+        with self._store.writing() as facts:
+            key, _ = facts.study(self._name, lock=True)
+            facts.visits.add(key, rater, submission, at=self._clock())
+        return rater
+
+    def bind(self, check: str) -> None:
+        """Keep to one secret: under another, everybody would come back as somebody new."""
+        with self._store.writing() as facts:
+            key, _ = facts.study(self._name, lock=True)
+            known = facts.visits.secret(key)
+            if known is None:
+                facts.visits.keep_secret(key, check)
+            elif known != check:
+                raise StudyError(
+                    f"The people of the study {self._name!r} are kept under another secret than "
+                    "the one in the environment: whoever came before would be somebody new. Put "
+                    "the earlier secret back."
+                )
+
     def enter_as(self, label: str) -> Rater:
         """Return the rater of a public name that no secret opens: a program, or an import."""
         return self._enter(lambda facts: facts.rater_labelled(label), label, None)
 
-    def phase(self, rater: Rater, *, ahead: int = 0) -> Phase:
-        """Return where a rater is and all that the page may show there."""
+    def phase(self, rater: Rater, *, ahead: int = 0, submission: str | None = None) -> Phase:
+        """Return where a rater is and all that the page may show there.
+
+        ``submission`` is the panel's, as a keyed hash: each is sent back for its own work alone.
+        """
         with self._store.reading() as facts:
             key, study = facts.study(self._name)
             way, kind = self._where(facts, key, study, rater)
@@ -86,7 +110,7 @@ class Arena:
             return self._at_instructions(study, rater, way)
         if kind is PhaseKind.TRAINING:
             return self._at_training(study, rater, way)
-        return self._elsewhere(study, rater, way, kind)
+        return self._elsewhere(study, rater, way, kind, submission)
 
     def consent(self, rater: Rater) -> None:
         """Record that a rater agrees to take part; twice is once."""
@@ -116,7 +140,7 @@ class Arena:
                 raise Refusal(Reason.NOT_NOW, "This battle is no training. Reload the page.")
             earlier = facts.vote(battle.id)
             if earlier is None:
-                self._refuse_outcome(study, outcome)
+                conditions.allowed(study.protocol, outcome)
                 at = self._clock()
                 facts.add_vote(Vote(battle_id=battle.id, outcome=outcome, cast_at=at))
                 self._judge_training(facts, key, study, rater)
@@ -177,16 +201,16 @@ class Arena:
             if battle.purpose not in COUNTED:
                 raise Refusal(Reason.NOT_NOW, "This battle takes no vote. Reload the page.")
             if (earlier := facts.vote(battle.id)) is not None:
-                return _same(facts, battle, earlier, outcome)
-            key, study = self._refuse_if_over(facts, battle)
-            self._refuse_outcome(study, outcome)
+                return conditions.same(facts, battle, earlier, outcome)
+            key, study = conditions.still_open(facts, battle)
+            conditions.allowed(study.protocol, outcome)
             at = self._clock()
-            self._refuse_haste(facts, key, study, battle, at)
+            conditions.unhurried(facts, key, study, battle, at)
             vote = Vote(
                 battle_id=battle.id,
                 outcome=outcome,
                 cast_at=at,
-                seconds=_plausible(seconds, battle.opened_at, at),
+                seconds=conditions.plausible(seconds, battle.opened_at, at),
                 simulated=simulated,
                 language=language,
             )
@@ -217,9 +241,10 @@ class Arena:
         the battle to answer is not the one ``shown`` ("" for none): the request came twice.
         """
         with self._store.writing() as facts:
-            key, _ = facts.study(self._name, lock=True)
-            if _closed(facts, key):
+            key, study = facts.study(self._name, lock=True)
+            if conditions.is_closed(facts, key):
                 raise refusals.closed()
+            self._refuse_undo_of_paid(facts, key, study, rater)
             waiting = next(iter(facts.open_battles(key, rater)), None)
             if shown is not None and (waiting.token if waiting else "") != shown:
                 return None
@@ -238,7 +263,7 @@ class Arena:
         """Count what a rater has answered, and of how many."""
         with self._store.reading() as facts:
             key, study = facts.study(self._name)
-            done, closed = facts.count_votes(key, rater), _closed(facts, key)
+            done, closed = facts.count_votes(key, rater), conditions.is_closed(facts, key)
         return self._progress(study, done, closed=closed)
 
     def release(self, rater: Rater) -> int:
@@ -249,9 +274,24 @@ class Arena:
         with self._store.writing() as facts:
             key, _ = facts.study(self._name, lock=True)
             held = facts.open_battles(key, rater)
-            given_back = sum(self._give_back(facts, key, battle) for battle in held)
-            facts.add_event(key, phases.RETURN, at=self._clock(), by=rater)
+            at = self._clock()
+            given_back = sum(releasing.give_back(facts, key, battle, at) for battle in held)
+            facts.add_event(key, phases.RETURN, at=at, by=rater)
         return given_back
+
+    def idle(self, minutes: float) -> list[Rater]:
+        """Return the raters who left battles open and did nothing for so long."""
+        with self._store.reading() as facts:
+            key, _ = facts.study(self._name)
+            return facts.idle_since(key, releasing.before(self._clock(), minutes))
+
+    def labelled(self, label: str) -> Rater:
+        """Return the rater of a public name; raise StudyError if there is none."""
+        with self._store.reading() as facts:
+            found = facts.rater_labelled(label)
+        if found is None:
+            raise StudyError(f"No rater is called {label!r}. See them all with: arena raters")
+        return found
 
     # The study as a whole
 
@@ -286,7 +326,9 @@ class Arena:
         done = facts.count_votes(key, rater)
         way = phases.Way(tuple(e.kind for e in steps), done, rested[-1] if rested else 0)
         limit = phases.quota(study.protocol, self.pairs)
-        return way, phases.kind(study.protocol, way, limit=limit, closed=_closed(facts, key))
+        return way, phases.kind(
+            study.protocol, way, limit=limit, closed=conditions.is_closed(facts, key)
+        )
 
     def _where_now(self, rater: Rater) -> PhaseKind:
         with self._store.reading() as facts:
@@ -353,37 +395,56 @@ class Arena:
             outcomes=study.protocol.outcomes,
         )
 
-    def _elsewhere(self, study: Study, rater: Rater, way: phases.Way, kind: PhaseKind) -> Phase:
-        closed = kind is PhaseKind.CLOSED
+    def _elsewhere(
+        self, study: Study, rater: Rater, way: phases.Way, kind: PhaseKind, submission: str | None
+    ) -> Phase:
+        rules, closed = study.protocol, kind is PhaseKind.CLOSED
         phase = Phase(
             kind=kind,
             progress=self._progress(study, way.done, closed=closed),
-            text=study.protocol.consent if kind is PhaseKind.CONSENT else "",
+            text=rules.consent if kind is PhaseKind.CONSENT else "",
+            can_undo=kind is not PhaseKind.SCREENED_OUT and not closed and way.done > 0,
         )
         if kind not in (PhaseKind.DONE, PhaseKind.SCREENED_OUT, PhaseKind.CLOSED):
-            return phase.model_copy(update={"can_undo": way.done > 0})
+            back = phases.declined(rules) if kind is PhaseKind.DECLINED else None
+            return phase.model_copy(update={"completion": back})
+        end = self._ending(study, rater, way, kind)
+        if self._complete(rater, end, way.done, submission):
+            back = phases.completion(rules, end, way.done)
+        else:
+            end, back = Ending.EARLIER, None
+        # What was paid for stays as it is.
+        can_undo = phase.can_undo and rules.panel is None
+        update = {"ending": end, "completion": back, "can_undo": can_undo}
+        return phase.model_copy(update=update)
+
+    def _ending(self, study: Study, rater: Rater, way: phases.Way, kind: PhaseKind) -> Ending:
         with self._store.reading() as facts:
             key, _ = facts.study(self._name)
             checks = facts.answers(key, rater, Purpose.GOLD)
         passed = phases.passed_checks(study.protocol, ((b.expected, v.outcome) for b, v in checks))
         limit = phases.quota(study.protocol, self.pairs)
-        end = phases.ending(kind, way, limit=limit, pairs=self.pairs, passed=passed)
-        if phases.COMPLETE not in way.steps:
-            self._complete(rater, end)
-        update = {
-            "ending": end,
-            "completion": phases.completion(study.protocol, end, way.done),
-            "can_undo": kind is PhaseKind.DONE and way.done > 0,
-        }
-        return phase.model_copy(update=update)
+        return phases.ending(kind, way, limit=limit, pairs=self.pairs, passed=passed)
 
-    def _complete(self, rater: Rater, end: Ending) -> None:
-        """Record once when a rater first came to an end, for the study's keeper."""
-        with self._store.writing() as facts:
-            key, _ = facts.study(self._name, lock=True)
-            if not facts.path(key, rater, phases.COMPLETE):
-                detail = {"ending": end.value}
-                facts.add_event(key, phases.COMPLETE, at=self._clock(), by=rater, detail=detail)
+    def _complete(self, rater: Rater, end: Ending, done: int, submission: str | None) -> bool:
+        """Record once how a rater came to an end; say whether this submission is the one to pay.
+
+        It is the one with which a rater who had answered something first came to any end.
+        """
+        with self._store.reading() as facts:
+            key, _ = facts.study(self._name)
+            place = facts.visits.place(key, rater, submission)
+            ends = _ends(facts, key, rater)
+        if end not in [e["ending"] for e in ends]:
+            with self._store.writing() as facts:
+                key, _ = facts.study(self._name, lock=True)
+                ends = _ends(facts, key, rater)
+                if end not in [e["ending"] for e in ends]:
+                    ends.append({"ending": end.value, "visit": place, "answered": done})
+                    at = self._clock()
+                    facts.add_event(key, phases.COMPLETE, at=at, by=rater, detail=ends[-1])
+        paid = [e.get("visit") for e in ends if e.get("answered")]
+        return not paid or paid[0] == place
 
     def _given(self, rater: Rater, purpose: Purpose, wanted: Mapping[int, Any]) -> list[Battle]:
         """Return a rater's battles on all wanted examples, opened where they are new."""
@@ -416,6 +477,10 @@ class Arena:
             facts.add_event(key, phases.TRAINED, at=self._clock(), by=rater)
         elif len(answers) >= items * training.attempts:
             facts.add_event(key, phases.SCREEN_OUT, at=self._clock(), by=rater)
+
+    def _refuse_undo_of_paid(self, facts: Facts, key: int, study: Study, rater: Rater) -> None:
+        if study.protocol.panel and any(e.get("answered") for e in _ends(facts, key, rater)):
+            raise Refusal(Reason.NOT_NOW, "You have finished, and your answers stand.")
 
     # Inside, the battles
 
@@ -453,24 +518,10 @@ class Arena:
         return tuple(held[:wanted])
 
     def _sweep(self, facts: Facts, key: int, study: Study, rater: Rater) -> None:
-        """Give back what others left open for too long; the one who asks keeps what is theirs."""
-        minutes = study.protocol.raters.expire_after_minutes
-        at = self._clock() if minutes is not None else ""
-        if minutes is None or (self._swept and _passed(self._swept, at) < SWEEP_SECONDS):
-            return
-        before = datetime.fromisoformat(at) - timedelta(minutes=minutes)
-        for battle in facts.stale(key, before.isoformat(timespec="microseconds")):
-            if battle.rater != rater:
-                self._give_back(facts, key, battle)
-        self._swept = at
-
-    def _give_back(self, facts: Facts, key: int, battle: Battle) -> bool:
-        """Release an open battle, unless its answer came first."""
-        facts.battle(battle.token or "", lock=True)
-        if facts.vote(battle.id) is not None or facts.happened("skip", battle):
-            return False
-        facts.add_event(key, "release", at=self._clock(), of=battle, by=battle.rater)
-        return True
+        at = self._clock() if releasing.expires(study.protocol) else ""
+        if at and (not self._swept or conditions.passed(self._swept, at) >= SWEEP_SECONDS):
+            releasing.sweep(facts, key, study.protocol, rater, at)
+            self._swept = at
 
     def _record(self, facts: Facts, key: int, rater: Rater, opening: Opening) -> Battle:
         token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -494,14 +545,7 @@ class Arena:
         return self._own(facts, token, rater)
 
     def _own(self, facts: Facts, token: str, rater: Rater) -> Battle:
-        battle = facts.battle(token, lock=True)
-        if battle is None or battle.study != self._name:
-            raise Refusal(Reason.UNKNOWN, "The server opened no such battle. Reload the page.")
-        if battle.rater != rater:
-            raise Refusal(
-                Reason.NOT_YOURS, "This battle was opened for another rater. Reload the page."
-            )
-        return battle
+        return conditions.own(facts, self._name, token, rater)
 
     def _pass_over(self, facts: Facts, battle: Battle, rater: Rater) -> int:
         key, _ = facts.study(self._name)
@@ -511,69 +555,16 @@ class Arena:
             raise Refusal(Reason.NOT_NOW, "This battle cannot be passed over.")
         if (earlier := facts.vote(battle.id)) is not None:
             raise refusals.answered(earlier.outcome)
-        self._refuse_if_over(facts, battle)
+        conditions.still_open(facts, battle)
         facts.add_event(key, "skip", at=self._clock(), of=battle, by=rater)
         return key
-
-    def _refuse_if_over(self, facts: Facts, battle: Battle) -> tuple[int, Study]:
-        key, study = facts.study(self._name)
-        if _closed(facts, key):
-            raise refusals.closed()
-        if facts.happened("skip", battle):
-            message = "This battle was skipped. Undo the skip to answer it."
-            raise Refusal(Reason.SKIPPED, message)
-        if facts.happened("release", battle):
-            message = "This pair was given to somebody else meanwhile. Reload the page."
-            raise Refusal(Reason.RELEASED, message)
-        return key, study
-
-    def _refuse_outcome(self, study: Study, outcome: Outcome) -> None:
-        if outcome not in study.protocol.outcomes:
-            allowed = ", ".join(study.protocol.outcomes)
-            message = f"This study does not take {outcome.value!r}; it takes {allowed}."
-            raise Refusal(Reason.NOT_ALLOWED, message)
-
-    def _refuse_haste(self, facts: Facts, key: int, study: Study, battle: Battle, at: str) -> None:
-        """Refuse what came sooner than anybody can look, by the server's own clock."""
-        least = study.protocol.raters.minimum_seconds
-        if not least:
-            return
-        since = max(battle.opened_at, facts.last_answer_at(key, battle.rater) or "")
-        if _passed(since, at) < least:
-            raise Refusal(Reason.TOO_SOON, f"Please look for {least:g} seconds before you answer.")
-
-
-def _closed(facts: Facts, study_key: int) -> bool:
-    marks = facts.events(study_key, "close", "reopen")
-    return bool(marks) and marks[-1].kind == "close"
-
-
-def _same(facts: Facts, battle: Battle, earlier: Vote, outcome: Outcome) -> Vote:
-    if facts.happened("undo", battle):
-        raise Refusal(
-            Reason.UNDONE,
-            "This answer was undone; the battle is asked again under another name.",
-        )
-    if earlier.outcome is not outcome:
-        raise Refusal(
-            Reason.ANSWERED,
-            f"This battle is already answered: {earlier.outcome.value}, not {outcome.value}. "
-            "Undo the answer to give another.",
-        )
-    return earlier
-
-
-def _plausible(seconds: float | None, opened_at: str, cast_at: str) -> float | None:
-    """Keep a browser's claim of time only within what the server saw pass."""
-    if seconds is None or not math.isfinite(seconds) or seconds < 0:
-        return None
-    return min(seconds, max(_passed(opened_at, cast_at), 0.0))
-
-
-def _passed(since: str, at: str) -> float:
-    return (datetime.fromisoformat(at) - datetime.fromisoformat(since)).total_seconds()
 
 
 def _new_label() -> str:
     """Make up a public name that says nothing of the person or of the order of arrival."""
     return f"rater-{secrets.token_hex(5)}"
+
+
+def _ends(facts: Facts, key: int, rater: Rater) -> list[dict[str, Any]]:
+    """Return how a rater came to an end, oldest first: with which visit, having answered what."""
+    return [e.detail for e in facts.path(key, rater, phases.COMPLETE)]

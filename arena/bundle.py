@@ -100,6 +100,7 @@ def describe(study: str, **found: Any) -> About:
         for (table, column), keys in ledger.REDACTED.items()
         for key, reason in keys.items()
     }
+    left_out |= ledger.STAYS
     return About(
         study=study,
         database=database.versions()[-1],

@@ -25,7 +25,10 @@ Names = dict[str, dict[Any, Any]]
 """For each table that others refer to, what a row is called there and here."""
 
 LEFT_OUT: Mapping[str, Mapping[str, str]] = {
-    "study": {"images": "a place on the machine that holds the pictures"},
+    "study": {
+        "images": "a place on the machine that holds the pictures",
+        "secret_check": "what tells the secret of a panel's study from another",
+    },
     "rater": {"key_digest": "what recognises a rater's secret"},
     "battle": {"token": "the name by which a browser answers a battle"},
 }
@@ -35,6 +38,8 @@ REDACTED: Mapping[tuple[str, str], Mapping[str, str]] = {
 """Keys that stay behind of a column that holds a JSON object; its digest is still the whole's."""
 DERIVED = ("alembic_version", "tally")
 """What is no fact: a database makes it by itself."""
+STAYS: Mapping[str, str] = {"visit": "which submissions of a panel raters came with"}
+"""Tables that stay behind as a whole."""
 
 _CHUNK = 5000
 _NEWER = "the rows are of another release. Use the program that made them, or a newer one."
@@ -45,7 +50,9 @@ class Ledger:
 
     def __init__(self, connection: Connection, metadata: MetaData = METADATA) -> None:
         self._connection = connection
-        self._tables = {t.name: t for t in metadata.sorted_tables if t.name not in DERIVED}
+        self._tables = {
+            t.name: t for t in metadata.sorted_tables if t.name not in (*DERIVED, *STAYS)
+        }
         parents = {_parent(c) for t in self._tables.values() for c in t.c if c.foreign_keys}
         self._referred = [name for name in self._tables if name in parents - {"study"}]
 
@@ -188,7 +195,7 @@ def _in(
     """Put a row into a database's terms; references to rows of its own table stay places."""
     if unknown := sorted(set(row) - set(kept)):
         raise StoreError(f"The table {table.name} has no {unknown[0]!r}: {_NEWER}")
-    facts: Row = dict.fromkeys(LEFT_OUT.get(table.name, ()))
+    facts: Row = {name: None for name in LEFT_OUT.get(table.name, ()) if name in table.c}
     for key, column in kept.items():
         value = row.get(key)
         if column.foreign_keys and value is not None and _parent(column) != table.name:

@@ -101,6 +101,21 @@ def needs_cookie(language: str = "en") -> str:
     )
 
 
+def needs_link(language: str = "en") -> str:
+    """Render what somebody is told who did not come by a panel's link."""
+    return _message(
+        "Please open the task from the panel's page",
+        "Its link says who you are. If you came by it, allow cookies for this page and follow it "
+        "again.",
+        language,
+    )
+
+
+def turned_away(message: str, language: str = "en") -> str:
+    """Render a document for a link that cannot be read."""
+    return _render("door.html", language=language, title="This link does not work", message=message)
+
+
 def preview(study: Study, language: str = "en") -> str:
     """Render a document for a panel's preview: the instructions, and nothing to vote on."""
     text = _markdown(say(study.protocol.instructions, language))
@@ -153,6 +168,8 @@ def _heading(phase: Phase) -> tuple[str, str]:
         return _HEADINGS[phase.kind]
     if phase.kind is PhaseKind.BREAK:
         return "Time for a pause", f"{phase.progress.done} answered. Go on whenever you like."
+    if phase.ending is Ending.EARLIER:
+        return "You have taken part before", "Nothing is left to do. Please return this task."
     if phase.progress.done == 0:
         if phase.ending is Ending.FULL:
             return "Thank you for coming", "The study has all the answers it needs."

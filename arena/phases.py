@@ -93,16 +93,25 @@ def completion(protocol: Protocol, end: Ending, done: int) -> Completion | None:
     Whoever answered something before a study filled up or was closed has done what was asked.
     """
     panel = protocol.panel
-    if panel is None or (end in (Ending.CLOSED, Ending.EMPTY) and not done):
+    if panel is None:
         return None
-    of: dict[Ending, Finish] = {
-        Ending.SCREENED_OUT: panel.screened_out,
-        Ending.FAILED: panel.failed,
-    }
-    finish = of.get(end, panel.done)
-    if finish == Finish() and end is Ending.FAILED:
-        finish = panel.done
+    if not done and end in (Ending.FULL, Ending.CLOSED, Ending.EMPTY):
+        return _out(panel.full)
+    if end is Ending.SCREENED_OUT:
+        return _out(panel.screened_out)
+    failed = end is Ending.FAILED and panel.failed != Finish()
+    finish = panel.failed if failed else panel.done
     return Completion(code=finish.code, url=finish.url)
+
+
+def declined(protocol: Protocol) -> Completion | None:
+    """Return what sends back a rater who does not agree to take part."""
+    return _out(protocol.panel.declined) if protocol.panel else None
+
+
+def _out(finish: Finish) -> Completion | None:
+    """Return a way out that the study names; where it names none, the page says what to do."""
+    return None if finish == Finish() else Completion(code=finish.code, url=finish.url)
 
 
 def _instructs(protocol: Protocol) -> bool:

@@ -176,10 +176,22 @@ class Panel(Record):
     """The parameter that names the submission or assignment."""
     done: Finish = Finish()
     screened_out: Finish = Finish()
+    """For those who did not pass the training."""
+    declined: Finish = Finish()
+    """For those who do not agree to take part."""
+    full: Finish = Finish()
+    """For those who came when nothing was left to ask, or the study was closed."""
     failed: Finish = Finish()
     """For those who answered all and did not pass the checks; asks for ``gold_pass``."""
     gold_pass: float | None = Field(default=None, gt=0, le=1)
     """Share of the gold pairs that must be answered as expected; None: nobody fails."""
+    timeout_minutes: float | None = Field(default=None, gt=0)
+    """After so long since the link was followed, what a rater left open is asked of others."""
+
+    @property
+    def finishes(self) -> tuple[Finish, ...]:
+        """Every way out."""
+        return (self.done, self.screened_out, self.declined, self.full, self.failed)
 
     @model_validator(mode="before")
     @classmethod
@@ -191,6 +203,10 @@ class Panel(Record):
     def _complete(self) -> Self:
         if not self.rater:
             raise ValueError("say which parameter of the link names the rater: rater = 'pid'")
+        if self.rater == self.session:
+            raise ValueError(f"{self.rater!r} cannot name both the rater and the session")
+        if self.kind == "mturk" and not self.session:
+            raise ValueError("Mechanical Turk's previews are known by the session: assignmentId")
         if self.kind != "mturk" and not (self.done.code or self.done.url):
             raise ValueError("say how a rater is sent back: [panel.done] with a code or a url")
         return self

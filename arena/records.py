@@ -177,6 +177,8 @@ class Ending(StrEnum):
     EMPTY = "empty"
     """There is nothing to compare."""
     CLOSED = "closed"
+    EARLIER = "earlier"
+    """The panel sent somebody again who had come to the end with an earlier submission."""
 
 
 class Completion(Record):

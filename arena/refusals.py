@@ -21,6 +21,7 @@ class Reason(StrEnum):
     NOTHING_TO_UNDO = "nothing_to_undo"
     NOT_ALLOWED = "not_allowed"
     NOT_NOW = "not_now"
+    BAD_LINK = "bad_link"
 
 
 class Refusal(StudyError):  # noqa: N818 - a refusal is what it is

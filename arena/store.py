@@ -16,6 +16,7 @@ from arena import database
 from arena.ledger import Ledger, Row
 from arena.protocol import Protocol
 from arena.records import COUNTED, Battle, Entry, Outcome, Purpose, Rater, Study, Vote
+from arena.visits import Visits
 from evalkit.errors import ImageError, StoreError, UnknownNameError
 from evalkit.images import ImageStore
 
@@ -200,6 +201,7 @@ class Facts:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.visits = Visits(connection)
 
     # Studies and entries
 
@@ -210,7 +212,7 @@ class Facts:
         if row is None:
             raise UnknownNameError("study", name, self.studies())
         _, in_force = self.protocol(row["id"])
-        fields = {k: v for k, v in row.items() if k != "id"}
+        fields = {k: v for k, v in row.items() if k not in ("id", "secret_check")}
         return row["id"], Study.model_validate(fields | {"protocol": in_force})
 
     def studies(self) -> list[str]:
@@ -374,6 +376,21 @@ class Facts:
         query = query.where(battle.c.study_id == study_id, _RATING)
         row = self._connection.execute(query).one()
         return row[0], row[1], row[2]
+
+    def idle_since(self, study_id: int, before: str) -> list[Rater]:
+        """Return the raters who left battles open and did nothing since a time."""
+        query = (
+            sa.select(rater.c.id, rater.c.label)
+            .select_from(battle)
+            .join(rater, rater.c.id == battle.c.rater_id)
+            .outerjoin(vote, vote.c.battle_id == battle.c.id)
+            .where(battle.c.study_id == study_id, battle.c.token.is_not(None), _COUNTED)
+            .group_by(rater.c.id, rater.c.label)
+            .having(sa.func.max(sa.func.coalesce(vote.c.cast_at, battle.c.opened_at)) < before)
+            .having(sa.func.sum(sa.case((sa.and_(*_UNANSWERED), 1), else_=0)) > 0)
+            .order_by(rater.c.id)
+        )
+        return [Rater(id=key, label=label) for key, label in self._connection.execute(query)]
 
     # Votes and events
 

@@ -40,6 +40,8 @@ study = Table(
     Column("height", Integer),
     Column("suite", Text),
     Column("created_at", String(40), nullable=False),
+    # What tells the secret of a panel's study from another, so that nobody becomes two raters.
+    Column("secret_check", String(64)),
 )
 
 # A study's rules; the last row is in force, and every battle names the row it was opened under.
@@ -131,6 +133,18 @@ event = Table(
     UniqueConstraint("battle_id", "kind"),
     Index(None, "study_id", "kind"),
     Index(None, "rater_id", "study_id"),
+)
+
+# Who came from a panel, and with which of its submissions, as a keyed hash: never published.
+visit = Table(
+    "visit",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", ForeignKey("study.id"), nullable=False),
+    Column("rater_id", ForeignKey("rater.id"), nullable=False),
+    Column("submission", String(64), nullable=False),
+    Column("at", String(40), nullable=False),
+    UniqueConstraint("study_id", "rater_id", "submission"),
 )
 
 # An index, not a fact: triggers (in the migrations) keep it, and it can be made anew from the votes

@@ -15,6 +15,7 @@ from arena.cli.options import (
     opened,
 )
 from evalkit.commands import AsJson, Quiet, RunFolder, print_json
+from evalkit.errors import StudyError
 
 if TYPE_CHECKING:
     from arena.store import Store
@@ -159,6 +160,28 @@ def close(
         else:
             arena.close()
     print(f"{study} is {'open' if reopen else 'closed'}.")
+
+
+@app.command()
+def release(
+    database: Database,
+    rater: Annotated[str | None, typer.Argument(help="The rater's public name.")] = None,
+    study: MaybeStudy = None,
+    idle: Annotated[
+        float | None, typer.Option(min=0, help="Minutes: all who did nothing for so long.")
+    ] = None,
+) -> None:
+    """Give back the pairs that a rater left open, who returned the task or ran out of time."""
+    from arena import studies
+    from arena.battles import Arena
+
+    if (rater is None) == (idle is None):
+        raise StudyError("Name a rater, or say --idle MINUTES for all who did nothing for so long.")
+    with opened(database) as store:
+        arena = Arena(store, studies.only_study(store, study))
+        raters = [arena.labelled(rater)] if rater else arena.idle(idle or 0)
+        given_back = sum(arena.release(who) for who in raters)
+    print(f"{given_back} pairs of {len(raters)} raters can be asked of others.")
 
 
 @app.command()

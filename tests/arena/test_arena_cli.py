@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,19 @@ def test_planning_before_and_during(arena: Terminal, file: Path) -> None:
     assert (during["first"], during["second"]) == ("a", "b")
     assert "a - b =" in arena("plan", "--between", "a", "b", "--votes", file)
     assert "--models K --gap ELO" in arena.fails("plan", "--models", 4)
+
+
+def test_what_raters_left_open_is_given_back(arena: Terminal, run: Run) -> None:
+    arena("load", "--database", "a.sqlite", "--study", "s", "--run", run.path)
+    with closing(Store.open("a.sqlite")) as store:
+        study = Arena(store, "s")
+        label = study.enter_as("ann").label
+        study.open(study.enter_as("ann"))
+    assert "0 pairs of 0 raters" in arena("release", "--database", "a.sqlite", "--idle", 5)
+    assert "1 pairs of 1 raters" in arena("release", label, "--database", "a.sqlite")
+    assert "No rater is called" in arena.fails("release", "bob", "--database", "a.sqlite")
+    for words in ((), ("ann", "--idle", "5")):
+        assert "Name a rater" in arena.fails("release", *words, "--database", "a.sqlite")
 
 
 def test_a_study_can_be_closed_and_reopened(arena: Terminal, run: Run) -> None:

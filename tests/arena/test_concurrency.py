@@ -87,6 +87,21 @@ def test_one_rater_in_many_tabs_is_given_one_battle(arena: Arena, store: Store) 
     assert rows(store, tables.battle) == 1
 
 
+def test_two_tabs_of_a_panel_s_rater_at_once_are_one_rater_with_one_battle(
+    arena: Arena, store: Store
+) -> None:
+    person = "a keyed hash of a person"
+
+    def come(i: int) -> str:
+        rater = arena.arrive(person, f"submission {i % 3}")
+        return token(arena.open(rater))
+
+    assert len(set(at_once(12, come))) == 1
+    assert rows(store, tables.rater) == 1
+    assert rows(store, tables.visit) == 3
+    assert rows(store, tables.battle) == 1
+
+
 def test_raters_at_once_get_battles_of_their_own_in_balance(arena: Arena, store: Store) -> None:
     def take_part(i: int) -> None:
         rater = arena.enter(f"secret {i}")

@@ -16,7 +16,6 @@ from evalkit.runs import Run
 from tests.arena.conftest import make_run
 
 QUESTION = {"id": "overall", "question": "Which?"}
-PROLIFIC = {"kind": "prolific", "done": {"code": "C1"}}
 TWICE = {"en": "Which?", "ko": "어느 것?"}
 MODELS = ("a", "b", "c", "d")
 
@@ -65,7 +64,6 @@ def test_a_balanced_study_asks_about_all_alike(store: Store, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("rules", "words"),
     [
-        ({"panel": PROLIFIC}, r"has a \[panel\] \(prolific\)"),
         ({"languages": ["en", "ko"], "criteria": [QUESTION | {"question": TWICE}]}, "is in en, ko"),
     ],
 )
