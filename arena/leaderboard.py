@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arena import audit, comparisons, simulation, studies, votes
+from arena import audit, comparisons, evidence, simulation, studies, votes
+from arena.evidence import Part, Source
 from arena.protocol import Question, say
+from arena.ratings import fit
 from evalkit import board, gallery, pages, report
 from evalkit.errors import StudyError
 from evalkit.runs import Run
@@ -18,6 +20,7 @@ from evalkit.runs import Run
 if TYPE_CHECKING:
     import pandas as pd
 
+    from arena.judged import Scored
     from arena.ratings import Ratings
     from arena.store import Store
 
@@ -33,37 +36,61 @@ def write(
     criterion: str | None = None,
     *,
     prompts: int = gallery.PROMPTS,
+    without: Collection[Part] = (),
 ) -> dict[str, Path]:
-    """Rate the study's votes, join them with the run's scores and write the report."""
+    """Rate the study's votes, join them with the run's scores and write the report.
+
+    ``without`` names what of the evidence behind the ratings is not to be looked for.
+    """
     frame = standing(store, study)
     if criterion is not None:
         frame = votes.of_criterion(frame, criterion)
-    where = f"--database URL --study {shlex.quote(study)}"
-    commands = [
-        f"arena load {where} --run {shlex.quote(run.name)}",
-        f"arena votes import {where} --file votes.csv",
-        f"arena report {where} --run {shlex.quote(run.name)}",
-    ]
-    judged = human(store, study, frame)
+    opened = Run.open(run)
+    judged = human(store, study, frame, evidence.scores_of(opened), without)
     made = report.build(
-        Run.open(run), judged, fought=fought(frame), prompts=prompts, commands=commands
+        opened,
+        judged,
+        fought=fought(votes.rated(frame)),
+        prompts=prompts,
+        commands=_commands(study, run, criterion),
     )
     return pages.write(made, out)
 
 
+def _commands(study: str, run: Path, criterion: str | None) -> list[str]:
+    where, folder = f"--database URL --study {shlex.quote(study)}", shlex.quote(run.name)
+    of = f" --criterion {shlex.quote(criterion)}" if criterion else ""
+    return [
+        f"arena load {where} --run {folder}",
+        f"arena votes import {where} --file votes.csv",
+        f"arena report {where} --run {folder}{of}",
+    ]
+
+
 def standing(store: Store, study: str) -> pd.DataFrame:
-    """Return the votes of a study that stand, shaped like votes.csv; refuse a study without any."""
-    rows = studies.standing_votes(store, study)
-    if not rows:
+    """Return the votes of a study that stand and its checks; refuse a study without any."""
+    rows = studies.standing_votes(store, study, checks=True)
+    frame = votes.table(rows) if rows else None
+    if frame is None or votes.rated(frame).empty:
         raise StudyError(
             f"The study {study!r} has no votes yet. Collect some with: arena serve --study {study}"
         )
-    return votes.table(rows)
+    return frame
 
 
-def human(store: Store, study: str, frame: pd.DataFrame | None = None) -> board.Human:
-    """Rate a study's standing votes, each criterion as a whole and by category, in its words."""
-    cast = standing(store, study) if frame is None else frame
+def human(
+    store: Store,
+    study: str,
+    frame: pd.DataFrame | None = None,
+    scored: Scored | None = None,
+    without: Collection[Part] = (),
+) -> board.Human:
+    """Rate a study's standing votes, each criterion as a whole and by category, in its words.
+
+    ``frame`` holds the checks on raters too; ``scored`` is the run that was judged.
+    """
+    every = standing(store, study) if frame is None else frame
+    cast = votes.rated(every)
     with store.reading() as facts:
         key, asked = facts.study(study)
         rehearsals = facts.events(key, simulation.EVENT)
@@ -72,7 +99,7 @@ def human(store: Store, study: str, frame: pd.DataFrame | None = None) -> board.
         made
         for question in asked.protocol.criteria
         if question.id in judged
-        for made in _boards(votes.of_criterion(cast, question.id), question)
+        for made in _boards(every[every["criterion"] == question.id], question, scored, without)
     ]
     return board.Human(
         study=study,
@@ -85,16 +112,24 @@ def human(store: Store, study: str, frame: pd.DataFrame | None = None) -> board.
     )
 
 
-def _boards(cast: pd.DataFrame, question: Question) -> list[board.RatingBoard]:
+def _boards(
+    every: pd.DataFrame, question: Question, scored: Scored | None, without: Collection[Part]
+) -> list[board.RatingBoard]:
     """Rate the votes on one criterion, as a whole and by those categories that have enough."""
-    asked = say(question.question, "en")
-    whole = rate(cast, question.id, asked, paper_style=True)
+    cast, asked = votes.rated(every.reset_index(drop=True)), say(question.question, "en")
+    ratings = fit(cast)
+    papers = fit(cast, model="elo")
+    whole = _board(ratings, cast, question.id, asked, papers=_ratings_of(papers))
+    found = evidence.find(Source(cast, every, ratings, scored), without)
     parts = [
-        rate(part, question.id, asked, category=str(category))
+        _board(fit(part), part, question.id, asked, category=str(category))
         for category, part in cast.groupby("category", sort=True)
         if len(part) >= FEW_VOTES
     ]
-    return [whole, *(parts if len(parts) > 1 else ())]
+    return [
+        whole.model_copy(update={"evidence": found}),
+        *(parts if len(parts) > 1 else ()),
+    ]
 
 
 def _cards(store: Store, study: str, whole: board.RatingBoard) -> Iterable[board.Card]:
@@ -115,19 +150,17 @@ def _cards(store: Store, study: str, whole: board.RatingBoard) -> Iterable[board
     )
 
 
-def rate(
+def _board(
+    ratings: Ratings,
     frame: pd.DataFrame,
     criterion: str,
     question: str,
     *,
     category: str | None = None,
-    paper_style: bool = False,
+    papers: Mapping[str, float] | None = None,
 ) -> board.RatingBoard:
-    """Rate one set of votes and put it in the report's words."""
-    from arena.ratings import fit
-
-    ratings = fit(frame)
-    papers = _ratings_of(fit(frame, model="elo")) if paper_style else {}
+    """Put the ratings of one set of votes in the report's words."""
+    rows = ratings.to_dict()["ratings"]
     return board.RatingBoard(
         criterion=criterion,
         category=category,
@@ -135,10 +168,7 @@ def rate(
         method=f"{ratings.diagnostics['method']}; {_intervals(ratings)}",
         votes=len(frame),
         raters=frame["rater"].nunique(),
-        ratings={
-            row["model"]: _cell(row, papers.get(row["model"]))
-            for row in ratings.to_dict()["ratings"]
-        },
+        ratings={row["model"]: _cell(row, (papers or {}).get(row["model"])) for row in rows},
         differences=tuple(_differences(ratings)),
         win_rates=_win_rates(ratings),
         notes=tuple(_notes(ratings)),

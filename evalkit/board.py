@@ -5,8 +5,12 @@ Everything here is derived, made anew from a run and a study's votes whenever it
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from pydantic import Field
 
+from evalkit.evidence import Evidence
 from evalkit.records import Manifest, Record, ScorerCard
 
 SCHEMA_VERSION = 2
@@ -86,6 +90,8 @@ class RatingBoard(Record):
     differences: tuple[Difference, ...] = ()
     win_rates: WinRates | None = None
     notes: tuple[str, ...] = ()
+    evidence: Evidence | None = None
+    """Of a question as a whole."""
 
 
 class Card(Record):
@@ -102,7 +108,7 @@ class Human(Record):
 
     study: str
     boards: tuple[RatingBoard, ...] = Field(min_length=1)
-    """The first is the headline; then its categories."""
+    """Each question as a whole, its categories after it; the first is the headline."""
     votes: int
     simulated_votes: int
     simulated_by: tuple[str, ...] = ()
@@ -115,6 +121,11 @@ class Human(Record):
     def headline(self) -> RatingBoard:
         """The board that the page opens with."""
         return self.boards[0]
+
+    @property
+    def questions(self) -> tuple[RatingBoard, ...]:
+        """The boards of each question over all prompts."""
+        return tuple(board for board in self.boards if board.category is None)
 
 
 class Fought(Record):
@@ -189,6 +200,16 @@ class Leaderboard(Record):
     commands: tuple[str, ...] = ()
     """What makes this page again."""
     manifest: Manifest
+
+
+def rows_by(rows: Sequence[Row], board: RatingBoard) -> tuple[Row, ...]:
+    """Give rows the ratings of one board, and put them in its order; the unrated keep theirs."""
+    seen = (row.model_copy(update={"human": board.ratings.get(row.model)}) for row in rows)
+    return tuple(sorted(seen, key=lambda row: -_rating(row)))
+
+
+def _rating(row: Row) -> float:
+    return row.human.rating if row.human and row.human.rating is not None else -math.inf
 
 
 def step_tier(steps: int | None) -> str:

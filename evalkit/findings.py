@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from evalkit.board import Difference, Human, RatingBoard, Row
+from evalkit import plain
+from evalkit.board import Difference, Human, RatingBoard, Row, rows_by
 from evalkit.wording import figure, interval, listing, percent, signed
 
 ALPHA = 0.05
@@ -14,18 +15,38 @@ MANY_STEPS = 8
 
 
 def findings(rows: Sequence[Row], human: Human | None) -> Iterable[str]:
-    """Say what a reader asks first; ``rows`` come best first."""
+    """Say what a reader asks first, of the headline in full; ``rows`` carry its ratings."""
     if human is None:
         return
-    board = human.headline
-    rated = [r for r in rows if r.human and r.human.rating is not None]
-    if rated:
-        yield _first(rated, human.unit)
-        yield from _few_steps(rated, board, human.unit)
-    else:
-        yield "The votes do not identify a rating of any model; the table says why."
+    headline, *others = human.questions
+    yield from _of_question(rows, headline, human, more=True)
+    for question in others:
+        yield from _of_question(rows_by(rows, question), question, human, more=False)
     if missing := [r.model for r in rows if r.human and r.human.rating is None]:
         yield f"Without a rating: {listing(missing)}; the table says what would cure it."
+
+
+def _of_question(
+    rows: Sequence[Row], board: RatingBoard, human: Human, *, more: bool
+) -> Iterable[str]:
+    rated = [r for r in rows if r.human and r.human.rating is not None]
+    asked = f"On {board.criterion}: " if len(human.questions) > 1 else ""
+    if not rated:
+        yield f"{asked}The votes do not identify a rating of any model; the table says why."
+        return
+    yield asked + _first(rated, human.unit)
+    if more:
+        yield from _few_steps(rated, board, human.unit)
+        yield from _behind(board)
+
+
+def _behind(board: RatingBoard) -> Iterable[str]:
+    """Say how fragile the first place is, and how far the scores agree with people."""
+    found = board.evidence
+    if found and found.fragility:
+        yield f"How fragile: {plain.easiest(found.fragility)}"
+    if found and found.concordance:
+        yield f"Scores against people: {plain.agreement(found.concordance)}"
 
 
 def _first(rated: Sequence[Row], unit: str) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
-from typing import Any
 
 from evalkit import wording
 from evalkit.board import Leaderboard
 from evalkit.errors import EvalkitError
 from evalkit.records import ScorerCard
+from evalkit.texts import markdown, table_csv
+from evalkit.views import views
 
 
 def write(board: Leaderboard, folder: Path) -> dict[str, Path]:
@@ -30,7 +29,7 @@ def html(board: Leaderboard) -> str:
     """Render the page: no script or picture is fetched from anywhere."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from evalkit import figures
+    from evalkit import figures, plain
 
     environment = Environment(
         loader=PackageLoader("evalkit"),
@@ -41,22 +40,20 @@ def html(board: Leaderboard) -> str:
     )
     environment.filters |= {
         "figure": wording.figure,
+        "signed": wording.signed,
+        "percent": wording.percent,
         "reasons": wording.reasons,
         "memory": wording.memory,
         "rank": wording.rank,
     }
-    template = environment.get_template("report.html.j2")
-    boards = board.human.boards if board.human else ()
-    return template.render(
+    environment.globals |= {"figures": figures, "plain": plain, "digits": wording.digits}
+    return environment.get_template("report.html.j2").render(
         board=board,
-        figures=figures,
-        order=[row.model for row in board.rows],
-        questions=[b for b in boards if b.category is None],
-        by_category=[b for b in boards if b.category is not None],
+        views=views(board),
         tasks=_tasks(board),
         tiers=_tiers(board),
+        titles={card.name: card.title for card in board.metrics},
         ranges={card.name: _range(board, card) for card in board.metrics},
-        digits=wording.digits,
         provenance=board.manifest.model_dump_json(indent=2),
     )
 
@@ -81,57 +78,3 @@ def _range(board: Leaderboard, card: ScorerCard) -> tuple[float, float]:
 def _tasks(board: Leaderboard) -> list[str]:
     seen = {c: None for row in board.rows for m in row.categories.values() for c in m if c}
     return list(seen)
-
-
-def markdown(board: Leaderboard) -> str:
-    """Render the headline table as Markdown."""
-    head = ["model", *(["rank", board.human.unit] if board.human else [])]
-    head += [c.name for c in board.metrics] + ["steps", "s/image", "memory", "licence"]
-    lines = [f"# {board.title}", ""]
-    lines += [f"> {banner}\n" for banner in board.banners]
-    lines += [*(f"- {finding}" for finding in board.findings), ""] if board.findings else []
-    lines += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    for row in board.rows:
-        cells = [row.model]
-        cells += [wording.rank(row.human), wording.rated(row.human)] if board.human else []
-        cells += [
-            wording.measured(row.metrics.get(c.name), wording.digits(c)) for c in board.metrics
-        ]
-        cells += [str(row.steps or "–"), wording.figure(row.seconds)]
-        cells += [wording.memory(row.peak_memory_mb or row.weights_mb), row.licence or wording.NONE]
-        lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
-    lines += [
-        "",
-        "Intervals are 95 %, clustered by prompt for scores."
-        + (f" Ratings: {board.human.headline.method}." if board.human else ""),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def table_csv(board: Leaderboard) -> str:
-    """Render every figure of the table as CSV, one model a line, unrounded."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    metrics = [f"{c.name}{part}" for c in board.metrics for part in ("", "_low", "_high", "_n")]
-    ratings = ["rating", "rating_low", "rating_high", "rank_low", "rank_high", "battles", "status"]
-    writer.writerow(
-        ["model", "generator", "steps", "guidance", "evaluations", "licence", "pictures"]
-        + ["failures", "seconds", "peak_memory_mb", "weights_mb", *metrics, *ratings]
-    )
-    for row in board.rows:
-        cells: list[Any] = [row.model, row.generator, row.steps, row.guidance]
-        cells += [row.evaluations, row.licence, row.pictures, row.failures]
-        cells += [row.seconds, row.peak_memory_mb, row.weights_mb]
-        for card in board.metrics:
-            cell = row.metrics.get(card.name)
-            cells += [cell.value, cell.low, cell.high, cell.scored] if cell else [None] * 4
-        human = row.human
-        cells += (
-            [human.rating, human.low, human.high, human.rank_low, human.rank_high]
-            + [human.battles, human.status]
-            if human
-            else [None] * 7
-        )
-        writer.writerow(cells)
-    return stream.getvalue()

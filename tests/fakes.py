@@ -70,7 +70,7 @@ class Redness:
         return Verdict(float(np.asarray(image)[..., 0].mean()) / 255)
 
 
-def row_of(model: str, human: HumanCell, **more) -> Row:
+def row_of(model: str, human: HumanCell | None, **more) -> Row:
     """Make a leaderboard's row of which nothing is known but what is said."""
     blank = {"generator": "g", "steps": None, "guidance": None, "size": None, "metrics": {}}
     blank |= {"categories": {}, "pictures": 1, "failures": 0}

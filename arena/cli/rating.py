@@ -132,18 +132,25 @@ def report(
     gallery: Annotated[int, typer.Option(min=1, help="How many prompts it pictures.")] = 24,
     history: HistoryFolder = None,
     criterion: Annotated[
-        str | None, typer.Option(help="Which of the study's criteria; not needed for one.")
+        str | None, typer.Option(help="Only this one of the study's criteria.")
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out fragility, concordance, assisted or line; repeat it."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write one leaderboard of the run's scores and the study's ratings."""
-    from arena import leaderboard, studies
+    from arena import evidence, leaderboard, studies
     from evalkit import history as kept
 
+    left_out = evidence.named(without or [])
     with opened(database) as store:
         name = studies.only_study(store, study)
         out = out or run / "report"
-        paths = leaderboard.write(store, name, run, out, criterion, prompts=gallery)
+        paths = leaderboard.write(
+            store, name, run, out, criterion, prompts=gallery, without=left_out
+        )
     if history is not None:
         kept.keep(paths, history)
     if as_json:

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
@@ -27,9 +26,6 @@ from evalkit.prompts import Suite
 from evalkit.records import Generation, Manifest, ModelSpec, Prompt
 from evalkit.runs import Run
 from tests.conftest import needs
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 MODELS = ("alpha-model", "beta-model", "gamma-model")
 
@@ -120,19 +116,6 @@ def arena(store: Store, run: Run) -> Arena:
     """Open a study of the small run."""
     studies.load(store, run, studies.describe("s", seed=7))
     return Arena(store, "s")
-
-
-@pytest.fixture(scope="session")
-def browser(chromium: str) -> Iterator[Browser]:
-    """Start one Chromium; each test's rater has a context of its own in it."""
-    from playwright.sync_api import sync_playwright
-
-    from tests.arena.visitor import FLAGS
-
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        yield opened
-        opened.close()
 
 
 def built(store: Store, name: str) -> Guard:
