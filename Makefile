@@ -1,7 +1,7 @@
 # make demo   the whole platform on the miniature world, from prompts to the leaderboard page
 # make test   every test; make lint: formatting, types and the layers; make arena: vote on the demo's pictures
-# make screenshots   the README's pictures, from the demo's results
-.PHONY: demo test lint arena screenshots setup clean
+# make screenshots   the README's pictures, from the demo's results; make messages: the page's words for translators
+.PHONY: demo test lint arena screenshots messages setup clean
 .DEFAULT_GOAL := demo
 
 PYTHON ?= python3
@@ -14,6 +14,8 @@ DATABASE := results/demo.sqlite
 REPORT := results/leaderboards/demo
 # The teacher, its students by the paper's recipe and by two rivals', and drawings of known truth.
 MODELS := mini-sd3 mini-flash-4 mini-flash-2 mini-dmd2-4 mini-lightning-4 sketch-exact sketch-faulty-40
+
+LOCALE := arena/locale
 
 export HF_HUB_OFFLINE ?= 1
 # Threads that spin while they wait make a busy machine ten times slower, and a free one a third faster.
@@ -44,6 +46,11 @@ arena: $(READY)
 
 screenshots: $(READY)
 	$(BIN)/python docs/screenshots.py $(REPORT)/leaderboard.html $(DATABASE) demo
+
+messages: $(READY)
+	$(BIN)/pybabel -q extract -F pyproject.toml -k message --add-location=file --no-wrap --sort-by-file -o $(LOCALE)/arena.pot .
+	$(BIN)/pybabel -q update -i $(LOCALE)/arena.pot -d $(LOCALE) -D arena --no-fuzzy-matching --ignore-obsolete --no-wrap \
+		--ignore-pot-creation-date
 
 test: $(READY)
 	$(BIN)/python -m pytest

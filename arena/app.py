@@ -6,15 +6,18 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from arena import page, panels, pictures
+from arena import languages, page, panels, pictures
 from arena.battles import Arena
 from arena.guard import Guard, key_of
+from arena.interpreter import Interpreter
+from arena.languages import ENGLISH, Language
 from arena.panels import Visit
+from arena.phrases import Notice
 from arena.reception import Reception
 from arena.records import Outcome, Phase, PhaseKind, Purpose, Rater, Study
 from arena.refusals import Refusal
@@ -48,6 +51,8 @@ class Answer(BaseModel):
     seconds: float | None = None
     side: str = "both"
     reason: str = ""
+    note: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Guest:
 
     rater: Rater
     visit: Visit | None = None
+    language: Language = ENGLISH
 
 
 class Desk:
@@ -65,23 +71,30 @@ class Desk:
         self.arena = Arena(store, name)
         self._images = store.images(self.arena.study)
         panel = self.arena.study.protocol.panel
-        self.reception = Reception(self.arena, panel) if panel else None
+        self.interpreter = Interpreter(self.arena, framed=panel is not None and panel.framed)
+        self.reception = Reception(self.arena, panel, self.interpreter) if panel else None
 
-    def show(self, request: Request) -> str:
+    def show(self, request: Request, response: Response) -> str:
         """Show the open battle of whoever asks: a reload changes nothing."""
         guest = self._guest(request)
-        return self._stage(guest) if guest else self._stranger()
+        if guest is None:
+            return self._stranger(request)
+        return self._stage(self._spoken_to(guest, request, response))
 
-    def answer(self, request: Request, said: Annotated[Any, Body()] = None) -> str:
+    def answer(
+        self, request: Request, response: Response, said: Annotated[Any, Body()] = None
+    ) -> str:
         """Act on a click or a key, and show what comes next."""
         guest = self._guest(request)
         if guest is None:
-            return self._stranger()
+            return self._stranger(request)
         try:
             heard = Answer.model_validate(said)
+            if heard.choice == "language":
+                guest = self._spoken_to(guest, request, response, heard.language)
             if heard.choice in set(Outcome) and self._trains(guest.rater, heard.token):
-                return self._lesson(guest.rater, heard)
-            return self._stage(guest, self._act(guest.rater, heard))
+                return self._lesson(guest, heard)
+            return self._stage(guest, self._act(guest, heard))
         except (EvalkitError, ValueError) as error:
             return self._stage(guest, _in_words(error))
 
@@ -102,12 +115,13 @@ class Desk:
 
         Not so in a panel's study: there only the panel's link makes one.
         """
+        language = self.interpreter.of(request)
         if self.reception is None:
             key = key_of(request.headers.get("cookie"))
-            return Guest(self.arena.enter(key)) if key else None
+            return Guest(self.arena.enter(key), language=language) if key else None
         visit = self.reception.visit(request)
         rater = self.arena.known(visit.person) if visit else None
-        return Guest(rater, visit) if rater else None
+        return Guest(rater, visit, language) if rater else None
 
     def _known(self, request: Request) -> Rater | None:
         if self.reception is not None:
@@ -116,25 +130,35 @@ class Desk:
         key = key_of(request.headers.get("cookie"))
         return self.arena.known(key) if key else None
 
-    def _stranger(self) -> str:
-        return page.needs_cookie() if self.reception is None else page.needs_link()
+    def _stranger(self, request: Request) -> str:
+        language = self.interpreter.of(request)
+        if self.reception is None:
+            return page.needs_cookie(language)
+        return page.needs_link(language)
 
-    def _act(self, rater: Rater, said: Answer) -> page.Notice | None:
+    def _spoken_to(
+        self, guest: Guest, request: Request, response: Response, wanted: str | None = None
+    ) -> Guest:
+        """Keep the language with the rater."""
+        language = self.interpreter.settle(request, response, guest.rater, wanted)
+        return replace(guest, language=language)
+
+    def _act(self, guest: Guest, said: Answer) -> Notice | None:
+        rater = guest.rater
         arena, steps = self.arena, self._steps
         if said.choice in steps:
             steps[said.choice](rater)
             return None
         if said.choice == "undo":
-            undone = arena.undo(rater, shown=said.token)
-            words = "Undone. Please answer this one again."
-            return page.Notice("undone", words=words) if undone else None
+            return Notice("undone") if arena.undo(rater, shown=said.token) else None
         if said.choice == "skip":
             arena.skip(said.token, rater)
-            return page.Notice("skipped", words="Skipped.")
+            return Notice("skipped")
         if said.choice == "report":
-            arena.report(said.token, rater, said.side, said.reason)
-            return page.Notice("reported", words="Reported. Thank you.")
-        arena.cast(said.token, rater, Outcome(said.choice), seconds=said.seconds)
+            arena.report(said.token, rater, said.side, said.reason, said.note)
+            return Notice("reported")
+        outcome = Outcome(said.choice)
+        arena.cast(said.token, rater, outcome, seconds=said.seconds, language=guest.language.tag)
         return self._revealed(rater, said.token) if arena.study.protocol.reveal else None
 
     @property
@@ -144,22 +168,23 @@ class Desk:
             "decline": self.arena.decline,
             "start": self.arena.finish_instructions,
             "continue": self.arena.end_break,
+            "language": lambda _: None,
             "show": lambda _: None,
         }
 
     def _trains(self, rater: Rater, token: str) -> bool:
         return self.arena.find(token, rater).purpose is Purpose.TRAINING
 
-    def _lesson(self, rater: Rater, said: Answer) -> str:
+    def _lesson(self, guest: Guest, said: Answer) -> str:
         """Show what was right, beside the pair that was just judged."""
-        feedback = self.arena.answer_training(said.token, rater, Outcome(said.choice))
-        progress = self.arena.progress(rater)
+        feedback = self.arena.answer_training(said.token, guest.rater, Outcome(said.choice))
+        progress = self.arena.progress(guest.rater)
         phase = Phase(kind=PhaseKind.TRAINING, progress=progress, feedback=feedback)
-        return page.stage(page.View(self.arena.study, phase))
+        return page.stage(page.View(self.arena.study, phase, guest.language))
 
-    def _revealed(self, rater: Rater, token: str) -> page.Notice:
+    def _revealed(self, rater: Rater, token: str) -> Notice:
         battle = self.arena.find(token, rater)
-        return page.Notice("revealed", {"left": battle.left.model, "right": battle.right.model})
+        return Notice("revealed", {"left": battle.left.model, "right": battle.right.model})
 
     def _encoded(self, token: str, side: str, rater: Rater | None) -> bytes:
         if rater is None or side not in ("left", "right"):
@@ -171,14 +196,14 @@ class Desk:
         study = self.arena.study
         return pictures.encode(self._images.open(digest), study.width or 1, study.height or 1)
 
-    def _stage(self, guest: Guest, notice: page.Notice | None = None) -> str:
+    def _stage(self, guest: Guest, notice: Notice | None = None) -> str:
         visit, panel = guest.visit, self.arena.study.protocol.panel
         submission = visit.submission if visit else None
         phase = self.arena.phase(guest.rater, ahead=AHEAD, submission=submission)
         if phase.completion and visit and panel:
             back = panels.send_back(panel, phase.completion, visit)
             phase = phase.model_copy(update={"completion": back})
-        return page.stage(page.View(self.arena.study, phase, notice=notice))
+        return page.stage(page.View(self.arena.study, phase, guest.language, notice))
 
 
 def build(store: Store, name: str) -> Guard:
@@ -215,11 +240,7 @@ def build(store: Store, name: str) -> Guard:
 def _check_served(study: Study) -> None:
     """Refuse rules that this page would not keep, rather than hold another study than was meant."""
     rules = study.protocol
-    if rules.languages != ("en",):
-        raise StudyError(
-            f"The study {study.name!r} is in {', '.join(rules.languages)}; the page itself is "
-            'in English alone. Say languages = ["en"] in its file and load it with --amend.'
-        )
+    languages.check(rules.languages, f"The study {study.name!r}")
 
 
 def serve(web: Guard, *, host: str, port: int, announce: Callable[[str], None]) -> None:
@@ -271,9 +292,8 @@ def _file(version: str, file: str) -> Response:
     return Response(found, media_type=kind, headers=headers)
 
 
-def _in_words(error: Exception) -> page.Notice:
+def _in_words(error: Exception) -> Notice:
     """Say what a rater can use; what a stranger's request got wrong is not repeated to it."""
     if isinstance(error, Refusal):
-        return page.Notice(f"refused.{error.reason.value}", words=str(error))
-    words = str(error) if isinstance(error, EvalkitError) else "The page sent no answer we know."
-    return page.Notice("nonsense", words=words)
+        return Notice(f"refused.{error.reason.value}", words=str(error))
+    return Notice("" if isinstance(error, EvalkitError) else "nonsense", words=str(error))

@@ -37,6 +37,10 @@ SWEEP_SECONDS = 60
 """How often battles that nobody came back to are looked for."""
 
 
+LANGUAGE = "language"
+"""The kind of event that says in which language a rater reads the page."""
+
+
 class Arena:
     """One study being held: the only way to change it. Safe for threads and several processes."""
 
@@ -127,6 +131,21 @@ class Arena:
     def end_break(self, rater: Rater) -> None:
         """Go on after a pause."""
         self._step(rater, phases.REST, PhaseKind.BREAK)
+
+    def language(self, rater: Rater) -> str | None:
+        """Return the language in which a rater read the page last; None: not yet."""
+        with self._store.reading() as facts:
+            return _language(facts, facts.study(self._name)[0], rater)
+
+    def speak(self, rater: Rater, language: str) -> None:
+        """Record in which language a rater reads the page from now on; twice is once."""
+        if self.language(rater) == language:
+            return
+        with self._store.writing() as facts:
+            key, _ = facts.study(self._name, lock=True)
+            if _language(facts, key, rater) != language:
+                detail = {"language": language}
+                facts.add_event(key, LANGUAGE, at=self._clock(), by=rater, detail=detail)
 
     def answer_training(self, token: str, rater: Rater, outcome: Outcome) -> Feedback:
         """Record the answer to a training item and return what would have been right.
@@ -222,8 +241,11 @@ class Arena:
         with self._store.writing() as facts:
             self._pass_over(facts, self._own(facts, token, rater), rater)
 
-    def report(self, token: str, rater: Rater, side: str, reason: str = "") -> None:
-        """Record that something is wrong with a picture, and pass over its battle."""
+    def report(self, token: str, rater: Rater, side: str, reason: str = "", note: str = "") -> None:
+        """Record that something is wrong with a picture, and pass over its battle.
+
+        The reason is a word of the page's list; the note is the rater's own.
+        """
         if side not in ("left", "right", "both"):
             raise Refusal(Reason.NOT_ALLOWED, "Say which picture: left, right or both.")
         with self._store.writing() as facts:
@@ -231,7 +253,7 @@ class Arena:
             if facts.happened("report", battle):
                 return
             key = self._pass_over(facts, battle, rater)
-            said = {"side": side, "reason": reason.strip()[:500]}
+            said = {"side": side, "reason": reason.strip()[:500], "note": note.strip()[:500]}
             facts.add_event(key, "report", at=self._clock(), of=battle, by=rater, detail=said)
 
     def undo(self, rater: Rater, *, shown: str | None = None) -> Battle | None:
@@ -558,6 +580,11 @@ class Arena:
         conditions.still_open(facts, battle)
         facts.add_event(key, "skip", at=self._clock(), of=battle, by=rater)
         return key
+
+
+def _language(facts: Facts, key: int, rater: Rater) -> str | None:
+    chosen = facts.path(key, rater, LANGUAGE)
+    return chosen[-1].detail.get("language") if chosen else None
 
 
 def _new_label() -> str:

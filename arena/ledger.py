@@ -34,6 +34,7 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
 }
 REDACTED: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("protocol", "document"): {"panel": "the codes and addresses by which raters are paid"},
+    ("event", "detail"): {"note": "what a rater wrote in words of their own"},
 }
 """Keys that stay behind of a column that holds a JSON object; its digest is still the whole's."""
 DERIVED = ("alembic_version", "tally")
@@ -180,13 +181,15 @@ def _out(
             value = names[_parent(column)][value]
         elif column.name == "id":
             value = names[table.name][value]
-        elif column.name == "detail":
-            value = json.loads(value)
         elif unwanted := REDACTED.get((table.name, column.name)):
             kept_keys = {k: v for k, v in json.loads(value).items() if k not in unwanted}
-            value = json.dumps(kept_keys, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            value = kept_keys if column.name == "detail" else _canonical(kept_keys)
         facts[key] = value
     return facts
+
+
+def _canonical(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _in(

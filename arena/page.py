@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arena.protocol import say
-from arena.records import Battle, Ending, Phase, PhaseKind, Study
+from arena import phrases
+from arena.languages import ENGLISH, Language
+from arena.phrases import Notice
+from arena.records import Battle, Phase, Study
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -31,41 +32,36 @@ SHELL = (
 
 
 @dataclass(frozen=True)
-class Notice:
-    """A line that says what happened: by its key in the page's language, else in these words."""
-
-    key: str
-    values: Mapping[str, str] = field(default_factory=dict)
-    words: str = ""
-
-
-@dataclass(frozen=True)
 class View:
     """Everything that the page shows at one moment."""
 
     study: Study
     phase: Phase
-    language: str = "en"
+    language: Language = ENGLISH
     notice: Notice | None = None
+
+    @property
+    def offered(self) -> tuple[Language, ...]:
+        """The languages to choose from."""
+        return tuple(Language(tag) for tag in self.study.protocol.languages)
 
 
 def stage(view: View) -> str:
     """Render the changing part of the page; every value is escaped."""
     phase, progress, language = view.phase, view.phase.progress, view.language
-    done, total = progress.done, progress.total
     width, height = view.study.width or 1, view.study.height or 1
     feedback = phase.feedback
     battle, question = phase.battle, phase.question
     if feedback is not None:
         battle, question = feedback.battle, feedback.question
-    count = f"{done} of {total} answered" if progress.counted else f"{done} answered"
-    title, message = _heading(phase)
-    notice = _notice(view.notice)
+    count = phrases.count(phase, language)
+    title, message = phrases.heading(phase, language)
+    notice = phrases.notice(view.notice, language)
     return _render(
         "stage.html",
+        language,
         kind="battle" if battle else "end",
-        language=language,
-        direction="ltr",
+        offered=view.offered,
         phase=phase,
         battle=battle,
         answers=phase.battle is not None,
@@ -79,47 +75,41 @@ def stage(view: View) -> str:
         upcoming=_addresses(phase.upcoming),
         pause=phase.minimum_seconds,
         can_undo=phase.can_undo,
-        percent=f"{100 * done / total if total else 0:.1f}",
-        count=_training(phase) or count,
-        question=say(question.question, language) if question else title,
-        hint=say(question.hint, language) if question else message,
+        percent=f"{min(100.0, 100 * progress.done / progress.total) if progress.total else 0:.1f}",
+        count=count,
+        question=language.say(question.question) if question else title,
+        hint=language.say(question.hint) if question else message,
         prompt=battle.left.prompt if battle and question and question.show_prompt else "",
-        text=_markdown(say(phase.text, language)),
-        say=lambda text: say(text, language),
+        text=_markdown(language.say(phase.text)),
         notice=notice,
         said=f"{notice} {count}".strip(),
-        words={"kept": "No connection. Your answer is kept and will be sent again."},
+        reports=phrases.REPORTS,
+        words=phrases.of_the_script(language),
     )
 
 
-def needs_cookie(language: str = "en") -> str:
+def needs_cookie(language: Language = ENGLISH) -> str:
     """Render what a browser without cookies is told."""
-    return _message(
-        "Please allow cookies for this page",
-        "One cookie remembers which answers are yours. Allow it, then reload.",
-        language,
-    )
+    title, message = phrases.needs_cookie(language)
+    return _render("message.html", language, title=title, message=message)
 
 
-def needs_link(language: str = "en") -> str:
+def needs_link(language: Language = ENGLISH) -> str:
     """Render what somebody is told who did not come by a panel's link."""
-    return _message(
-        "Please open the task from the panel's page",
-        "Its link says who you are. If you came by it, allow cookies for this page and follow it "
-        "again.",
-        language,
-    )
+    title, message = phrases.needs_link(language)
+    return _render("message.html", language, title=title, message=message)
 
 
-def turned_away(message: str, language: str = "en") -> str:
-    """Render a document for a link that cannot be read."""
-    return _render("door.html", language=language, title="This link does not work", message=message)
+def turned_away(detail: str, language: Language = ENGLISH) -> str:
+    """Render a document for a link that cannot be read; the detail is for the study's keeper."""
+    title, message = phrases.bad_link(language)
+    return _render("door.html", language, title=title, message=message, detail=detail)
 
 
-def preview(study: Study, language: str = "en") -> str:
+def preview(study: Study, language: Language = ENGLISH) -> str:
     """Render a document for a panel's preview: the instructions, and nothing to vote on."""
-    text = _markdown(say(study.protocol.instructions, language))
-    return _render("preview.html", language=language, text=text)
+    text = _markdown(language.say(study.protocol.instructions))
+    return _render("preview.html", language, text=text)
 
 
 def files() -> dict[str, bytes]:
@@ -144,56 +134,6 @@ def boot() -> str:
     return f"import(new URL({address!r}, document.baseURI)).then((page) => page.start(element));"
 
 
-def _message(title: str, message: str, language: str) -> str:
-    words = {"title": title, "message": message, "language": language}
-    return _render("message.html", direction="ltr", **words)
-
-
-def _notice(notice: Notice | None) -> str:
-    if notice is None:
-        return ""
-    if notice.key == "revealed":
-        return "Left was {left}, right was {right}.".format(**notice.values)
-    return notice.words
-
-
-def _training(phase: Phase) -> str:
-    if phase.training is None:
-        return ""
-    return f"Training: {phase.training.done + 1} of {phase.training.total}"
-
-
-def _heading(phase: Phase) -> tuple[str, str]:
-    if phase.kind in _HEADINGS:
-        return _HEADINGS[phase.kind]
-    if phase.kind is PhaseKind.BREAK:
-        return "Time for a pause", f"{phase.progress.done} answered. Go on whenever you like."
-    if phase.ending is Ending.EARLIER:
-        return "You have taken part before", "Nothing is left to do. Please return this task."
-    if phase.progress.done == 0:
-        if phase.ending is Ending.FULL:
-            return "Thank you for coming", "The study has all the answers it needs."
-        return "There is nothing to compare yet", "Please come back when pictures are loaded."
-    answers = "answer" if phase.progress.done == 1 else "answers"
-    message = f"You gave {phase.progress.done} {answers}. All are saved."
-    return "That was all. Thank you!", message
-
-
-_HEADINGS = {
-    PhaseKind.CONSENT: ("Before you begin", ""),
-    PhaseKind.DECLINED: ("You did not agree", "Nothing is asked of you. Please return the task."),
-    PhaseKind.INSTRUCTIONS: ("What you are asked to do", ""),
-    PhaseKind.SCREENED_OUT: (
-        "Thank you for your time",
-        "The training was not passed, so the study ends here for you.",
-    ),
-    PhaseKind.CLOSED: (
-        "This study is closed",
-        "It takes no more answers. Thank you for your interest.",
-    ),
-}
-
-
 def _markdown(text: str) -> Markup:
     """Render a study's own words; HTML in them is shown as text."""
     from markdown_it import MarkdownIt
@@ -206,12 +146,12 @@ def _addresses(battle: Battle | None) -> str:
     return " ".join(f"battle/{battle.token}/{s}" for s in ("left", "right")) if battle else ""
 
 
-def _render(name: str, **values: Any) -> str:
-    return _environment().get_template(name).render(values)
+def _render(name: str, language: Language, **values: Any) -> str:
+    return _environment(language).get_template(name).render(language=language, **values)
 
 
 @cache
-def _environment() -> Environment:
+def _environment(language: Language) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -220,5 +160,6 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
     )
-    environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+    words = {"gettext": language.gettext, "ngettext": language.ngettext}
+    environment.install_gettext_callables(**words, newstyle=True)  # type: ignore[attr-defined]
     return environment

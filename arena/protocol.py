@@ -193,6 +193,11 @@ class Panel(Record):
         """Every way out."""
         return (self.done, self.screened_out, self.declined, self.full, self.failed)
 
+    @property
+    def framed(self) -> bool:
+        """Whether the panel shows the page in a frame of its own."""
+        return self.kind == "mturk"
+
     @model_validator(mode="before")
     @classmethod
     def _usual_parameters(cls, value: Any) -> Any:
@@ -288,9 +293,22 @@ class Protocol(Record):
             texts |= {f"the question of {q.id}": q.question, f"the hint of {q.id}": q.hint}
         texts |= {f"examples.{i}.why": e.why for i, e in enumerate(self.examples)}
         for what, text in texts.items():
-            missing = set(self.languages) - set(text) if isinstance(text, dict) else set()
+            missing = _lacking(text, self.languages)
             if missing:
-                raise ValueError(f"{what} has no words in {', '.join(sorted(missing))}")
+                raise ValueError(f"{what} has no words in {', '.join(missing)}")
+            if isinstance(text, str) and text.strip() and len(self.languages) > 1:
+                said = ", ".join(f'{tag} = "..."' for tag in self.languages)
+                raise ValueError(
+                    f"{what} is in one language, and the study in {len(self.languages)}: "
+                    f"write it as {{ {said} }}"
+                )
+
+
+def _lacking(text: Text, languages: Iterable[str]) -> list[str]:
+    """Return the languages in which a text is not said, though it is in others."""
+    if isinstance(text, str):
+        return []
+    return [tag for tag in languages if not text.get(tag, "").strip()]
 
 
 def _different(what: str, values: Iterable[str]) -> None:

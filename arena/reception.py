@@ -16,6 +16,7 @@ from arena.refusals import Refusal
 
 if TYPE_CHECKING:
     from arena.battles import Arena
+    from arena.interpreter import Interpreter
     from arena.protocol import Panel
 
 FRAMES = ("https://*.mturk.com",)
@@ -25,8 +26,9 @@ FRAMES = ("https://*.mturk.com",)
 class Reception:
     """Reads links, and the cookies that it gave for them."""
 
-    def __init__(self, arena: Arena, panel: Panel) -> None:
+    def __init__(self, arena: Arena, panel: Panel, interpreter: Interpreter) -> None:
         self._arena = arena
+        self._interpreter = interpreter
         self._panel = panel
         self._keyring = Keyring.of_environment(arena.study.name)
         arena.bind(self._keyring.check)
@@ -34,7 +36,7 @@ class Reception:
     @property
     def frames(self) -> tuple[str, ...]:
         """Name the places that may show the page in a frame."""
-        return FRAMES if self._panel.kind == "mturk" else ()
+        return FRAMES if self._panel.framed else ()
 
     def meet(self, request: Request) -> Response | None:
         """Take in whoever followed a link, and take what names them out of the address."""
@@ -43,15 +45,15 @@ class Reception:
         if not read & {name for name, _ in query}:
             return None
         if panels.is_preview(panel, query):
-            return HTMLResponse(page.preview(self._arena.study))
+            return HTMLResponse(page.preview(self._arena.study, self._interpreter.of(request)))
         try:
             visit = panels.visit(self._keyring, panel, panels.read(panel, query))
         except Refusal as refusal:
-            return HTMLResponse(page.turned_away(str(refusal)), 400)
+            return HTMLResponse(page.turned_away(str(refusal), self._interpreter.of(request)), 400)
         self._arena.arrive(visit.person, visit.submission)
         kept = urlencode([(name, value) for name, value in query if name not in read])
         answer = RedirectResponse(f"./?{kept}" if kept else "./", 303)
-        framed, sealed = panel.kind == "mturk", panels.seal(self._keyring, visit)
+        framed, sealed = panel.framed, panels.seal(self._keyring, visit)
         secure = request.url.scheme == "https"
         answer.headers.append("Set-Cookie", cookie(VISIT, sealed, secure=secure, framed=framed))
         answer.headers["Cache-Control"] = "no-store"

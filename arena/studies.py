@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from arena import pictures
 from arena.examples import PROMPT, Examples, competes
-from arena.protocol import Criterion, Pictures, Protocol, Question, Raters
+from arena.languages import SOURCE, Language, message
+from arena.protocol import Criterion, Pictures, Protocol, Question, Raters, Text
 from arena.records import Entry, Outcome, Purpose, Study, Vote
 from arena.store import Facts, Store, VoteRow, now
 from evalkit.errors import ImageError, StudyError, UnknownNameError
@@ -24,16 +25,18 @@ if TYPE_CHECKING:
 # Stable Diffusion 3 (arXiv 2403.03206, section 5): preference, visual quality, prompt following.
 QUESTIONS: Mapping[str, tuple[str, str]] = {
     "overall": (
-        "Which picture would you rather have?",
-        "Suppose you had asked for a picture with this text.",
+        message("Which picture would you rather have?"),
+        message("Suppose you had asked for a picture with this text."),
     ),
     "quality": (
-        "Which picture is better made?",
-        "Judge how it looks: clean, sharp, pleasing, without flaws.",
+        message("Which picture is better made?"),
+        message("Judge how it looks: clean, sharp, pleasing, without flaws."),
     ),
     "alignment": (
-        "Which picture shows better what the text says?",
-        "Judge the content alone. Overlook flaws, and the style unless the text names one.",
+        message("Which picture shows better what the text says?"),
+        message(
+            "Judge the content alone. Overlook flaws, and the style unless the text names one."
+        ),
     ),
 }
 
@@ -61,9 +64,10 @@ def describe(
     reveal: bool = False,
     quota: int | None = None,
     seed: int | None = None,
+    languages: Sequence[str] = (SOURCE,),
 ) -> Study:
     """Describe a new study, with the criterion's usual words where none are given."""
-    usual = QUESTIONS.get(criterion)
+    usual = usual_words(criterion, languages)
     if usual is None and question is None:
         raise StudyError(
             f"No question is known for the criterion {criterion!r}. Give one with --question, or "
@@ -71,16 +75,17 @@ def describe(
         )
     if not name.strip():
         raise StudyError("A study needs a name.")
-    words = usual or ("", "")
+    words: tuple[Text, Text] = usual or ("", "")
     asked = Question(
         id=criterion,
         question=question or words[0],
         hint=hint if hint is not None else "" if question else words[1],
         show_prompt=show_prompt,
     )
-    return plan(
-        name, Protocol(criteria=(asked,), reveal=reveal, raters=Raters(quota=quota)), seed=seed
+    rules = Protocol(
+        criteria=(asked,), reveal=reveal, raters=Raters(quota=quota), languages=tuple(languages)
     )
+    return plan(name, rules, seed=seed)
 
 
 def plan(name: str, protocol: Protocol, *, seed: int | None = None) -> Study:
@@ -92,6 +97,14 @@ def plan(name: str, protocol: Protocol, *, seed: int | None = None) -> Study:
         seed=secrets.randbelow(2**31) if seed is None else seed,
         created_at=now(),
     )
+
+
+def usual_words(criterion: str, languages: Sequence[str]) -> tuple[Text, Text] | None:
+    """Return the usual question and hint of a criterion, in each language of a study."""
+    if criterion not in QUESTIONS:
+        return None
+    question, hint = QUESTIONS[criterion]
+    return _in_each(question, languages), _in_each(hint, languages)
 
 
 def question_of(criterion: Criterion) -> str:
@@ -178,6 +191,12 @@ def timed_votes(
     with store.snapshot() as facts:
         key, _ = facts.study(name)
         return list(facts.votes(key, checks=checks)), list(facts.cast_times(key, checks=checks))
+
+
+def _in_each(words: str, languages: Sequence[str]) -> Text:
+    """Say words in every language; plainly where there is only one."""
+    said = {tag: Language(tag).gettext(words) for tag in languages}
+    return said if len(said) > 1 else next(iter(said.values()), words)
 
 
 def _open_or_add(facts: Facts, plan: Study, *, amend: bool | None = None) -> tuple[int, Study]:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from arena import languages
+from arena.languages import SOURCE
 from arena.protocol import Example, Picture, Protocol, say
-from arena.studies import QUESTIONS
+from arena.studies import usual_words
 from evalkit.errors import ImageError, StudyError
 
 if TYPE_CHECKING:
@@ -57,11 +59,13 @@ def read(path: Path) -> StudyFile:
     for part in ("consent", "instructions"):
         if part in data:
             data[part] = _words(data[part], path.parent)
-    data["criteria"] = [_with_usual_words(c) for c in _list(data.get("criteria"))]
+    spoken = _tags(data.get("languages", [SOURCE]))
+    data["criteria"] = [_with_usual_words(c, spoken) for c in _list(data.get("criteria"))]
     try:
         protocol = Protocol.model_validate(data)
     except ValidationError as error:
         raise StudyError("\n".join(_problems(path, text, error))) from None
+    languages.check(protocol.languages, f"The study of {path}")
     found = StudyFile(path, name.strip(), protocol, seed)
     _check_files(found)
     return found
@@ -73,14 +77,15 @@ def summary(file: StudyFile) -> list[str]:
     uses = Counter(e.use for e in rules.examples)
     examples = ", ".join(f"{count} for {use}" for use, count in sorted(uses.items())) or "none"
     draws, quota = rules.draws, rules.raters.quota
-    asked = [f"  {q.id}: {say(q.question, rules.languages[0])}" for q in rules.criteria]
+    asked = [
+        f"  {q.id}: {say(q.question, tag)}" + ("" if q.show_prompt else " (text hidden)")
+        for q in rules.criteria
+        for tag in rules.languages
+    ]
     return [
         f"Study: {file.name}, rules {rules.digest[:12]}",
         "Asked, one question a battle:",
-        *(
-            line + ("" if q.show_prompt else " (text hidden)")
-            for q, line in zip(rules.criteria, asked, strict=True)
-        ),
+        *asked,
         f"Answers: {', '.join(rules.outcomes)}",
         f"Of each rater: {quota or 'as many comparisons as there are pairs'}"
         + (" comparisons" if quota else ""),
@@ -131,11 +136,16 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _with_usual_words(criterion: Any) -> Any:
+def _tags(value: Any) -> list[str]:
+    """Return the languages of a study, as far as they are any; what is not is refused later."""
+    return [tag for tag in _list(value) if isinstance(tag, str)]
+
+
+def _with_usual_words(criterion: Any, spoken: Sequence[str]) -> Any:
     """Ask in the usual words under a usual name, unless the file has its own."""
     if not isinstance(criterion, Mapping) or "question" in criterion:
         return criterion
-    usual = QUESTIONS.get(str(criterion.get("id")))
+    usual = usual_words(str(criterion.get("id")), spoken)
     return criterion if usual is None else {"question": usual[0], "hint": usual[1], **criterion}
 
 

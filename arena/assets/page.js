@@ -27,12 +27,21 @@ export function start(element) {
   look = new Look(refresh);
   look.listen(desk);
   desk.addEventListener("click", onClick);
+  desk.addEventListener("change", onChange);
   document.addEventListener("keydown", onKey);
   document.addEventListener("fullscreenchange", refresh);
   document.addEventListener("visibilitychange", settle);
   window.addEventListener("online", () => stage() && retry());
   const left = talk.unanswered();
-  (left ? talk.act(left, trouble) : talk.stage(location.search, trouble)).then(show, reload);
+  (left ? talk.act(left, trouble) : talk.stage(location.search, trouble)).then(show, reload).then(forgetLanguage);
+}
+
+// A link may name a language; once it was followed, what the rater chooses counts.
+function forgetLanguage() {
+  const address = new URL(location.href);
+  if (!address.searchParams.has("lang")) return;
+  address.searchParams.delete("lang");
+  history.replaceState(history.state, "", address);
 }
 
 function reload(error) {
@@ -47,13 +56,16 @@ function show(html) {
   const parts = Object.fromEntries([...fresh.querySelectorAll("[data-part]")].map((p) => [p.dataset.part, p.outerHTML]));
   const now = stage();
   const same = now && now.dataset.kind === fresh.dataset.kind && now.lang === fresh.lang;
+  const language = now && now.lang !== fresh.lang && document.activeElement?.matches("[data-language]");
   pending = false;
   timers.forEach(clearTimeout);
+  if (now && !same) pictures().filter(whole).forEach((image) => kept.set(image.getAttribute("src"), image));
   adopt(fresh);
   if (same) patch(now, fresh, parts);
   else desk.replaceChildren(fresh);
   sources = parts;
   arrive(now && !same);
+  if (language) stage().querySelector("[data-language]").focus();
 }
 
 // Only what changed is exchanged: a button keeps the focus, and nothing flickers.
@@ -153,6 +165,7 @@ function isAwake() { return performance.now() >= awakeAt && look.bothSeen; }
 function allowed(choice) {
   const { dataset } = stage();
   if (pending) return false;
+  if (choice === "language") return true;
   if (choice === "undo") return dataset.undo === "yes";
   if (!dataset.token) return true; // nothing is judged here: consent, a pause, what a training taught
   if (choice === "skip") return readyAt > 0 || pictures().some((image) => image.dataset.trouble);
@@ -223,6 +236,10 @@ function onClick(event) {
   else if (tool) use(tool);
   else if (side) look.show(side);
   else if ("again" in button.dataset) retry([button.closest(".frame").querySelector("img")]);
+}
+
+function onChange(event) {
+  if (event.target.matches("[data-language]")) choose("language", { language: event.target.value });
 }
 
 // Where letters are typed through an input method, the key's place on the board counts.

@@ -48,6 +48,9 @@ def load(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Decides the draws; chosen at random if not given.")
     ] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(help="en (the default), ko or ja; repeat it for more.")
+    ] = None,
     amend: Annotated[
         bool, typer.Option("--amend", help="Put the file's changed rules into force.")
     ] = False,
@@ -75,8 +78,17 @@ def load(
             reveal=reveal,
             quota=quota,
             seed=seed,
+            languages=_spoken(language),
         )
         _say_loaded(studies.load(store, Run.open(run), plan), database, as_json)
+
+
+def _spoken(wanted: list[str] | None) -> list[str]:
+    """Return the languages that were asked for, each once."""
+    from arena import languages
+
+    languages.check(found := list(dict.fromkeys(wanted or [languages.SOURCE])), "This study")
+    return found
 
 
 def _load_file(store: Store, path: Path, run: Run, seed: int | None, amend: bool) -> Loaded:

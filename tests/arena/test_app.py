@@ -50,6 +50,10 @@ def token_in(stage: str) -> str:
     return stage.split('data-token="')[1].split('"', maxsplit=1)[0]
 
 
+def spoken(stage: str) -> str:
+    return stage.split(' lang="')[1].split('"', maxsplit=1)[0]
+
+
 def standing(store: Store) -> list[str]:
     return [v.winner for v in studies.standing_votes(store, "s")]
 
@@ -294,6 +298,35 @@ def test_a_hidden_prompt_is_not_sent(run: Run, files: Store) -> None:
     with TestClient(built(files, "looks"), base_url="http://localhost") as visitor:
         visitor.get("/")
         assert "a photo of" not in call(visitor, SHOW)
+
+
+def test_a_study_in_three_languages_speaks_the_browser_s_the_link_s_or_the_chosen_one(
+    run: Run, files: Store
+) -> None:
+    studies.load(files, run, studies.describe("three", languages=("en", "ko", "ja")))
+    with TestClient(built(files, "three"), base_url="http://localhost") as visitor:
+        korean = {"accept-language": "ko-KR,ko;q=0.9,en;q=0.5"}
+        assert "쿠키를 허용" in visitor.get("/stage", headers=korean).text
+        visitor.get("/")
+        stage = visitor.get("/stage", headers=korean)
+        assert spoken(stage.text) == "ko"
+        assert "더 갖고 싶으신가요" in stage.text
+        assert "HttpOnly" in stage.headers["set-cookie"]
+        assert spoken(call(visitor, SHOW)) == "ko", "kept without the header"
+        assert spoken(visitor.get("/stage?lang=ja").text) == "ja"
+        for nonsense in ("xx", "", "<script>", "ja" * 5000, "../en"):
+            assert spoken(visitor.get("/stage", params={"lang": nonsense}).text) == "ja"
+            said = {"choice": "language", "language": nonsense}
+            assert spoken(call(visitor, ANSWER, said)) == "ja"
+        name = token_in(call(visitor, ANSWER, {"choice": "language", "language": "ko"}))
+        assert "1개 답변함" in call(visitor, ANSWER, {"choice": "left", "token": name})
+        visitor.cookies.delete("language")
+        assert spoken(call(visitor, SHOW)) == "ko", "the rater's own, on another device"
+    (vote,) = studies.standing_votes(files, "three")
+    assert vote.language == "ko"
+    with files.reading() as facts:
+        key, _ = facts.study("three")
+        assert [e.detail["language"] for e in facts.events(key, "language")] == ["ko", "ja", "ko"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from evalkit.runs import Run
 from tests.arena.conftest import make_run
 
 QUESTION = {"id": "overall", "question": "Which?"}
-TWICE = {"en": "Which?", "ko": "어느 것?"}
+TWICE = {"en": "Which?", "eo": "Kiu?"}
 MODELS = ("a", "b", "c", "d")
 
 
@@ -64,7 +64,7 @@ def test_a_balanced_study_asks_about_all_alike(store: Store, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("rules", "words"),
     [
-        ({"languages": ["en", "ko"], "criteria": [QUESTION | {"question": TWICE}]}, "is in en, ko"),
+        ({"languages": ["en", "eo"], "criteria": [QUESTION | {"question": TWICE}]}, "words in eo"),
     ],
 )
 def test_rules_that_the_page_would_not_keep_are_refused(

@@ -360,13 +360,13 @@ def test_a_reported_picture_is_passed_over_once_and_kept_in_the_audit_trail(
     arena = hold(store, run)
     rater = arena.enter("secret")
     name = token(arena.open(rater))
-    arena.report(name, rater, "left", "x" * 900)
+    arena.report(name, rater, "left", "offensive", "x" * 900)
     arena.report(name, rater, "right")
     assert token(arena.open(rater)) != name
     with store.reading() as facts:
         key, _ = facts.study("s")
         (event,) = facts.events(key, "report")
-    assert event.detail == {"side": "left", "reason": "x" * 500}
+    assert event.detail == {"side": "left", "reason": "offensive", "note": "x" * 500}
     with pytest.raises(Refusal, match="left, right or both"):
         arena.report(token(arena.open(rater)), rater, "middle")
 
@@ -426,3 +426,16 @@ def test_simulated_raters_go_the_whole_way(store: Store, run: Run) -> None:
     turns = simulation.simulate(arena, simulation.by_truth(run.truths()), raters=2, votes=6)
     assert max(turns) == 6
     assert all(v.simulated for v in studies.standing_votes(store, "s"))
+
+
+def test_the_language_that_a_rater_reads_is_kept_once_a_change(store: Store, run: Run) -> None:
+    arena = hold(store, run)
+    rater, other = arena.enter("one"), arena.enter("two")
+    assert arena.language(rater) is None
+    for tag in ("ko", "ko", "ja", "ja", "ko"):
+        arena.speak(rater, tag)
+    assert arena.language(rater) == "ko"
+    assert arena.language(other) is None
+    with store.reading() as facts:
+        key, _ = facts.study("s")
+        assert [e.detail["language"] for e in facts.events(key, "language")] == ["ko", "ja", "ko"]

@@ -57,6 +57,22 @@ def test_every_key_of_the_example_is_known_when_it_is_uncommented(tmp_path: Path
     assert {e.use for e in found.protocol.examples} == {"training", "gold"}
 
 
+def test_the_usual_words_are_said_in_every_language_of_the_study(tmp_path: Path) -> None:
+    three = studyfile.read(write(tmp_path, 'languages = ["en", "ko", "ja"]\n' + LEAST))
+    asked = three.protocol.criteria[0]
+    assert say(asked.question, "en") == "Which picture is better made?"
+    assert "어느 이미지" in say(asked.question, "ko")
+    assert "どちらの画像" in say(asked.question, "ja")
+    lines = [line for line in studyfile.summary(three) if line.startswith("  quality: ")]
+    assert [line.removeprefix("  quality: ") for line in lines] == [
+        say(asked.question, tag) for tag in ("en", "ko", "ja")
+    ]
+    one = studyfile.read(write(tmp_path, 'languages = ["ko"]\n' + LEAST))
+    assert one.protocol.criteria[0].question == say(asked.question, "ko")
+    plain = studyfile.read(write(tmp_path, LEAST))
+    assert plain.protocol.criteria[0].question == "Which picture is better made?"
+
+
 def test_usual_criteria_need_no_words(tmp_path: Path) -> None:
     (asked,) = studyfile.read(write(tmp_path, LEAST)).protocol.criteria
     assert asked.question == studies.QUESTIONS["quality"][0]
@@ -81,6 +97,16 @@ def test_usual_criteria_need_no_words(tmp_path: Path) -> None:
         (LEAST + "[raters]\nmax_share = 0.1\n", "set draws.votes_per_pair"),
         (LEAST + '[draws]\nrule = "elo"\n', "line 6: draws.rule is 'elo'"),
         ('languages = ["en", "ko"]\n' + LEAST + '[consent]\nen = "a"\n', "no words in ko"),
+        ('languages = ["en", "ko"]\n' + LEAST + '[consent]\nen="a"\nko=" "\n', "no words in ko"),
+        (
+            'languages = ["en", "ko"]\nconsent = "I agree."\n' + LEAST,
+            'consent is in one language, and the study in 2: write it as { en = "...", ko',
+        ),
+        (
+            'languages = ["ja", "ko"]\n' + LEAST + 'question = "Which?"\n',
+            "the question of quality is in one language",
+        ),
+        ('languages = ["en", "eo"]\n' + LEAST, "the page has no words in eo; it speaks en, ja, ko"),
         ('languages = ["EN"]\n' + LEAST, "line 1: languages.0 is 'EN'"),
         (LEAST + '[panel]\nkind = "generic"\n', "which parameter of the link names the rater"),
         (LEAST + '[panel]\nkind = "prolific"\n', "how a rater is sent back"),
