@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from evalkit.evidence import Evidence
+from evalkit.published import Figure
 from evalkit.records import Manifest, Record, ScorerCard
 
 SCHEMA_VERSION = 2
@@ -184,6 +185,25 @@ class SheetRow(Record):
     pictures: tuple[SheetPicture, ...]
 
 
+class Beside(Record):
+    """A published figure beside what was measured of the same model; the two are never ranked."""
+
+    model: str
+    score: str
+    part: str = ""
+    """A task; empty for the headline."""
+    measured: Cell
+    published: float
+    """In the score's unit."""
+    difference: float | None = None
+    """Measured minus published; None where the prompts are not the same."""
+    half_widths: float | None = None
+    """The difference in half-widths of the measured figure's 95 % interval."""
+    figure: Figure
+    notes: tuple[str, ...] = ()
+    """What to know before the two are compared."""
+
+
 class Leaderboard(Record):
     """All that the page shows."""
 
@@ -197,6 +217,8 @@ class Leaderboard(Record):
     rows: tuple[Row, ...]
     human: Human | None
     sheet: tuple[SheetRow, ...]
+    published: tuple[Beside, ...] = ()
+    """Figures of others for these models, in a section of their own."""
     commands: tuple[str, ...] = ()
     """What makes this page again."""
     manifest: Manifest

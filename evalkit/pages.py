@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evalkit import wording
+from evalkit import beside, wording
 from evalkit.board import Leaderboard
 from evalkit.errors import EvalkitError
 from evalkit.records import ScorerCard
@@ -13,8 +13,10 @@ from evalkit.views import views
 
 
 def write(board: Leaderboard, folder: Path) -> dict[str, Path]:
-    """Write the four forms of a leaderboard into a folder; return where each one is."""
+    """Write a leaderboard in its forms into a folder; return where each one is."""
     forms = {"html": html(board), "md": markdown(board), "csv": table_csv(board)}
+    if board.published:
+        forms["published.csv"] = beside.table_csv(board)
     forms["json"] = board.model_dump_json(indent=2, exclude={"sheet"}) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,6 +49,7 @@ def html(board: Leaderboard) -> str:
         "rank": wording.rank,
     }
     environment.globals |= {"figures": figures, "plain": plain, "digits": wording.digits}
+    environment.globals["published_note"] = beside.NOTE
     return environment.get_template("report.html.j2").render(
         board=board,
         views=views(board),

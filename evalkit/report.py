@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from evalkit import findings, gallery, summary
+from evalkit import beside, findings, gallery, published, summary
 from evalkit.board import Cell, Fought, Human, Leaderboard, Row, memory_tier, step_tier
 from evalkit.errors import EvalkitError
 from evalkit.prompts import TASKS
@@ -61,6 +61,7 @@ def build(
         rows=tuple(rows),
         human=human,
         sheet=tuple(sheet),
+        published=tuple(beside.beside(rows, run.manifest.suite, published.load())),
         commands=tuple(commands),
         manifest=run.manifest,
     )

@@ -42,11 +42,13 @@ def python(code, site, cwd):
 def test_suites_catalogue_templates_and_weights_are_in_the_wheel(installed, tmp_path):
     code = """
 import evalkit
-from evalkit import catalogue, prompts, weights
+from evalkit import catalogue, prompts, published, weights
 from jinja2 import Environment, PackageLoader
 print(evalkit.__file__)
 assert prompts.folder().parent.samefile(evalkit.__path__[0]), prompts.folder()
 assert len(prompts.load("geneval")) == 553
+assert published.path().parent.samefile(evalkit.__path__[0])
+assert len(published.load()) > 500
 assert "sketch-exact" in catalogue.entries()
 assert "<html" in PackageLoader("evalkit").get_source(Environment(), "report.html.j2")[0]
 for name in ("detector", "clip", "image-reward", "vae", "sd3", "flash-4"):
