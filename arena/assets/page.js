@@ -3,9 +3,9 @@ import { Look } from "./look.js";
 import * as talk from "./talk.js";
 
 const KEYS = {
-  ArrowLeft: "left", ArrowRight: "right", ArrowUp: "tie", t: "tie", ArrowDown: "both_bad", b: "both_bad", s: "skip", u: "undo",
+  ArrowLeft: "left", ArrowRight: "right", ArrowUp: "tie", t: "tie", ArrowDown: "both_bad", b: "both_bad", s: "skip", u: "undo", Enter: "continue",
 };
-const TOOLS = { z: "zoom", c: "place", f: "full", "+": "nearer", "=": "nearer", "-": "farther", 0: "whole", Escape: "leave" };
+const TOOLS = { r: "report", z: "zoom", c: "place", f: "full", "+": "nearer", "=": "nearer", "-": "farther", 0: "whole", Escape: "leave" };
 const SLOW = 10000; // ms until a rater is told that a picture is slow, and may skip it
 
 let desk, live, look;
@@ -28,6 +28,7 @@ export function start(element) {
   look.listen(desk);
   desk.addEventListener("click", onClick);
   desk.addEventListener("change", onChange);
+  desk.addEventListener("submit", onSubmit);
   document.addEventListener("keydown", onKey);
   document.addEventListener("fullscreenchange", refresh);
   document.addEventListener("visibilitychange", settle);
@@ -165,7 +166,7 @@ function isAwake() { return performance.now() >= awakeAt && look.bothSeen; }
 function allowed(choice) {
   const { dataset } = stage();
   if (pending) return false;
-  if (choice === "language") return true;
+  if (choice === "language" || choice === "report") return true;
   if (choice === "undo") return dataset.undo === "yes";
   if (!dataset.token) return true; // nothing is judged here: consent, a pause, what a training taught
   if (choice === "skip") return readyAt > 0 || pictures().some((image) => image.dataset.trouble);
@@ -176,7 +177,7 @@ function refresh() {
   const now = stage();
   if (!now) return;
   buttons().forEach((button) => button.setAttribute("aria-disabled", String(!allowed(button.dataset.choice))));
-  if (!now.dataset.token) return;
+  if (!now.querySelector(".pair")) return;
   now.classList.toggle("ready", readyAt > 0);
   now.classList.toggle("awake", isAwake());
   now.classList.toggle("other", readyAt > 0 && !look.bothSeen);
@@ -215,7 +216,8 @@ function trouble(on) {
 
 function use(tool) {
   if (!stage()?.dataset.token || !look.pair) return;
-  if (tool === "zoom") look.toggle();
+  if (tool === "report") stage().querySelector("[data-tool=report]") && stage().querySelector(".report").showModal();
+  else if (tool === "zoom") look.toggle();
   else if (tool === "nearer" || tool === "farther") look.step(tool === "nearer");
   else if (tool === "whole") look.zoom(1);
   else if (tool === "place") look.setSingle(!look.single);
@@ -242,6 +244,17 @@ function onChange(event) {
   if (event.target.matches("[data-language]")) choose("language", { language: event.target.value });
 }
 
+function onSubmit(event) {
+  const dialog = event.target.closest("dialog.report");
+  if (!dialog) return;
+  event.preventDefault();
+  const said = Object.fromEntries(new FormData(event.target));
+  dialog.close(); // gives the focus back
+  if (event.submitter?.value !== "send") return;
+  event.target.reset();
+  choose("report", said);
+}
+
 // Where letters are typed through an input method, the key's place on the board counts.
 function nameOf(event) {
   if (/^Key[A-Z]$/.test(event.code) && !/^[a-z]$/i.test(event.key)) return event.code[3].toLowerCase();
@@ -250,11 +263,12 @@ function nameOf(event) {
 
 function onKey(event) {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || !stage()) return;
-  if (event.target.closest?.("input, textarea, select, dialog")) return;
+  if (event.target.closest?.("select, dialog[open]")) return;
   const key = nameOf(event);
   const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
   if (event.shiftKey && arrow) look.pair && look.nudge(...arrow);
   else if (key === " " && look.single && !event.target.closest?.("button")) look.flip();
+  else if (key === "Enter" && event.target.closest?.("button, a")) return;
   else if (KEYS[key] && stage().querySelector(`[data-choice="${KEYS[key]}"]`)) choose(KEYS[key]);
   else if (TOOLS[key] && stage().dataset.token) use(TOOLS[key]);
   else return;

@@ -251,7 +251,7 @@ def test_a_vote_that_a_reload_interrupts_is_sent_by_the_next_page(rater: Visitor
 
 def test_the_keys_are_shown_on_the_page(rater: Visitor) -> None:
     shown = rater.page.locator(".controls kbd")
-    assert sorted(shown.all_inner_texts()) == sorted("←TB→USZCF")
+    assert sorted(shown.all_inner_texts()) == sorted("←TB→USZCFR")
     for box in shown.all():
         assert box.is_visible()
 
@@ -433,7 +433,7 @@ def test_the_pictures_have_one_size_and_the_page_fits(
 def test_the_keyboard_alone_reaches_everything_and_keeps_its_place(rater: Visitor) -> None:
     page = rater.page
     names = []
-    for _ in range(10):
+    for _ in range(11):
         page.keyboard.press("Tab")
         names.append(
             page.evaluate(
@@ -453,6 +453,7 @@ def test_the_keyboard_alone_reaches_everything_and_keeps_its_place(rater: Visito
         "zoom",
         "place",
         "full",
+        "report",
     ]
     assert names == wanted
     page.focus("[data-choice=tie]")
