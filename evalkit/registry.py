@@ -18,9 +18,13 @@ GENERATORS: Mapping[str, str] = {
     "sketch": "evalkit.generators.sketch:Sketch",
 }
 SCORERS: Mapping[str, str] = {
+    "aesthetic": "evalkit.scorers.aesthetic:Aesthetic",
     "clip-score": "evalkit.scorers.clip_score:ClipScore",
     "geneval": "evalkit.scorers.geneval:GenEval",
+    "hps-v2": "evalkit.scorers.hps:HpsV2",
+    "hps-v2.1": "evalkit.scorers.hps:HpsV21",
     "image-reward": "evalkit.scorers.image_reward:ImageReward",
+    "pick-score": "evalkit.scorers.pick_score:PickScore",
 }
 
 

@@ -64,6 +64,7 @@ class TransformersClip:
         self._model = load(CLIPModel, folder).to(device)
         self._tokenizer = _tokenizer(folder)
         self._device = device
+        self.scale = float(self._model.logit_scale.detach().exp())
         self.size = int(self._model.config.vision_config.image_size)
         self.max_tokens = int(self._model.config.text_config.max_position_embeddings)
         _check_size(folder, config, self.size)
@@ -102,10 +103,15 @@ class TransformersClip:
 
 
 class OpenClip:
-    """An open_clip checkpoint file with OpenAI's QuickGELU activation."""
+    """An open_clip checkpoint file; OpenAI's need the QuickGELU activation, LAION's do not."""
 
     def __init__(
-        self, file: Path, device: torch.device, architecture: str = GENEVAL_ARCHITECTURE
+        self,
+        file: Path,
+        device: torch.device,
+        architecture: str = GENEVAL_ARCHITECTURE,
+        *,
+        quick_gelu: bool = True,
     ) -> None:
         try:
             model = open_clip.create_model(architecture, pretrained=str(file), device=device)
@@ -114,12 +120,18 @@ class OpenClip:
             raise WeightsError(
                 f"{file} does not fit open_clip's {architecture}: {reason}"
             ) from error
-        require_quick_gelu(model, architecture)
+        if quick_gelu:
+            require_quick_gelu(model, architecture)
         self._model = model.eval()
         self._tokenizer = open_clip.get_tokenizer(architecture)
         self._device = device
         self.size = int(model.visual.image_size[0])
         self.mean, self.std = CLIP_MEAN, CLIP_STD
+        self.max_tokens = int(self._tokenizer.context_length)
+
+    def count(self, text: str) -> int:
+        """Return how many tokens a text has before it is cut, start and end included."""
+        return len(self._tokenizer.encode(text)) + 2
 
     def read(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a unit vector per text, cut at 77 tokens."""

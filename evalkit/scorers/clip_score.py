@@ -110,6 +110,10 @@ class ClipScore:
         pictures = self._clip.see(np.stack([pair.pixels for pair in pairs]))
         texts = self._clip.read([pair.text for pair in pairs])
         cosines = (pictures * texts).sum(axis=1)
+        scale = self._scale()
         return [
-            verdict(float(100 * c), pair.detail) for c, pair in zip(cosines, pairs, strict=True)
+            verdict(float(scale * c), pair.detail) for c, pair in zip(cosines, pairs, strict=True)
         ]
+
+    def _scale(self) -> float:
+        return 100.0

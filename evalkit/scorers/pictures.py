@@ -60,6 +60,19 @@ def square(image: Image.Image, size: int, *, halves_down: bool = False) -> Image
     return resized.crop((left, top, left + size, top + size)).convert("RGB")
 
 
+def padded(image: Image.Image, size: int) -> Image.Image:
+    """Resize the longest side to ``size`` (bicubic) and pad to a square with black: RGB.
+
+    As open_clip's ``ResizeMaxSize`` of 2023, which HPSv2 uses; a side never falls below a pixel.
+    """
+    scale = size / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    resized = image if scale == 1 else image.resize((width, height), Image.Resampling.BICUBIC)
+    whole = Image.new("RGB", (size, size))
+    whole.paste(resized.convert("RGB"), ((size - width) // 2, (size - height) // 2))
+    return whole
+
+
 def _part(
     image: Image.Image, target: tuple[int, int], corner: tuple[int, int], size: int
 ) -> Image.Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,19 @@ class Checkpoints:
     detector: Path
     clip: Path
     reward: Path
+    hps: Path
+    head: Path
 
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
     root = tmp_path_factory.mktemp("weights")
     return Checkpoints(
-        make_detector(root / "detector"), make_clip(root / "clip"), make_reward(root / "reward")
+        make_detector(root / "detector"),
+        make_clip(root / "clip"),
+        make_reward(root / "reward"),
+        make_hps(root / "hps"),
+        make_head(root / "head.pth"),
     )
 
 
@@ -159,3 +166,40 @@ def make_reward(folder: Path) -> Path:
     (folder / "med_config.json").write_text(json.dumps(MED_CONFIG))
     (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")
     return folder
+
+
+TINY_OPEN_CLIP = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+}
+
+
+def make_hps(folder: Path) -> Path:
+    """Write an open_clip state under the key that HPSv2's files have, for both versions."""
+    import open_clip
+    import torch
+
+    folder.mkdir()
+    (folder / "tiny-hps.json").write_text(json.dumps(TINY_OPEN_CLIP))
+    open_clip.add_model_config(folder)
+    for seed, name in enumerate(("HPS_v2_compressed.pt", "HPS_v2.1_compressed.pt")):
+        torch.manual_seed(seed)
+        model = open_clip.create_model("tiny-hps")
+        torch.save({"state_dict": model.state_dict()}, folder / name)
+    return folder
+
+
+def make_head(path: Path) -> Path:
+    """Write a head of the authors' layers over the small CLIP's vectors."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(4)
+    sizes = (16, 12, 8, 6, 4, 1)
+    linear = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+    state = {}
+    for place, layer in zip((0, 2, 4, 6, 7), linear, strict=True):
+        state |= {f"layers.{place}.{k}": v.detach() for k, v in layer.state_dict().items()}
+    torch.save(state, path)
+    return path

@@ -1,0 +1,44 @@
+"""PickScore (Kirstain et al. 2023, arXiv 2305.01569): CLIP-H tuned on people's choices."""
+
+from __future__ import annotations
+
+import os
+
+from evalkit.records import ScorerCard
+from evalkit.scorers.clip_score import ClipScore
+from evalkit.weights import suffix
+
+OFFICIAL = "yuvalkirstain/PickScore_v1"
+
+
+class PickScore(ClipScore):
+    """Score pictures with PickScore: the checkpoint's own scale x cosine, about 19-24.
+
+    Some print the bare cosine, a hundredth of it. ``weights`` is a hub id or folder of a
+    ``transformers.CLIPModel``, prepared and cut as in CLIPScore.
+    """
+
+    version = 1
+
+    def __init__(
+        self,
+        weights: str | os.PathLike[str] = OFFICIAL,
+        *,
+        device: str | None = None,
+        batch_size: int = 16,
+    ) -> None:
+        super().__init__(weights, device=device, batch_size=batch_size)
+
+    @property
+    def card(self) -> ScorerCard:
+        """What the numbers mean and which files they come from."""
+        return ScorerCard(
+            name="pick-score" + suffix(self._files.info, OFFICIAL),
+            version=self.version,
+            title="PickScore",
+            unit="logit scale x cosine",
+            weights=(self._files.info,),
+        )
+
+    def _scale(self) -> float:
+        return self._clip.scale
