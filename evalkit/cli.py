@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from evalkit.commands import AsJson, HistoryFolder, Quiet, RunFolder, end_well, print_json
-from evalkit.errors import SpecError
+from evalkit.errors import MissingPackageError, SpecError, WeightsError
 
 app = typer.Typer(
     help="Draw prompts with text-to-image models, score the pictures, and report what is known.",
@@ -277,16 +277,26 @@ def score(
 
     found = Run.open(run)
     scorers = [_scorer(text, detections=detections, export=export) for text in scorer]
-    facts = []
-    for made in scorers:
-        todo = stage.plan(found, made.card)
-        with _bar(len(todo), made.card.name, quiet) as progress:
-            scores = stage.score(found, made, _engine("local"), batch=batch, progress=progress)
-        missing = sum(s.value is None for s in scores)
-        facts.append({"scorer": made.card.key, "scored": len(scores), "without_value": missing})
-        _say(f"{made.card.key}: {len(scores)} scored, {missing} without a value")
+    facts, missing = [], []
+    for text, made in zip(scorer, scorers, strict=True):
+        try:
+            todo = stage.plan(found, made.card)
+            with _bar(len(todo), made.card.name, quiet) as progress:
+                scores = stage.score(found, made, _engine("local"), batch=batch, progress=progress)
+        except (WeightsError, MissingPackageError) as error:
+            missing.append(text)
+            _say(f"{text}: nothing scored: {error}")
+            continue
+        without = sum(s.value is None for s in scores)
+        facts.append({"scorer": made.card.key, "scored": len(scores), "without_value": without})
+        _say(f"{made.card.key}: {len(scores)} scored, {without} without a value")
     if as_json:
         print_json(facts)
+    if missing:
+        raise WeightsError(
+            f"{len(missing)} of {len(scorers)} scorers could not be loaded: {', '.join(missing)}. "
+            "The others are done; mend these and run the same command again."
+        )
 
 
 def _scorer(text: str, **files: Path | None) -> Any:

@@ -54,6 +54,15 @@ def test_the_main_job(sketched, tmp_path):
     assert "small judges trained on" in (tmp_path / "out" / "leaderboard.html").read_text()
 
 
+def test_a_scorer_without_weights_does_not_stop_the_others(sketched):
+    missing = ("--scorer", "pick-score=./nowhere", "--scorer", "aesthetic")
+    scorers = (*missing, "--scorer", "clip-score=miniature")
+    done = evalkit("score", "--run", sketched, *scorers, "--json", code=1)
+    assert [f["scorer"] for f in json.loads(done.stdout)] == ["clip-score-miniature@1"]
+    assert "pick-score=./nowhere: nothing scored: No file or folder at './nowhere'" in done.stderr
+    assert "2 of 3 scorers could not be loaded: pick-score=./nowhere, aesthetic." in done.stderr
+
+
 def test_the_same_command_goes_on(sketched):
     assert "0 drawn, 0 failed, 16 already done" in draw(sketched).stderr
 

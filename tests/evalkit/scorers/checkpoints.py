@@ -1,0 +1,179 @@
+"""Small random checkpoints in the layouts of the real ones."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+WORDS = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] a an photo of and red orange yellow green blue purple pink "
+    "brown black white cat dog car bus two three ##s ##a ##b left right above below object"
+).split()
+CLASSES = ("cat", "dog", "mouse", "car")
+
+
+def make_detector(folder: Path) -> Path:
+    import torch
+    from transformers import (
+        Mask2FormerConfig,
+        Mask2FormerForUniversalSegmentation,
+        ResNetConfig,
+    )
+
+    torch.manual_seed(1)
+    backbone = ResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 8, 8, 8],
+        depths=[1, 1, 1, 1],
+        layer_type="basic",
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    config = Mask2FormerConfig(
+        backbone_config=backbone,
+        feature_size=32,
+        mask_feature_size=32,
+        hidden_dim=32,
+        encoder_feedforward_dim=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        num_attention_heads=2,
+        dim_feedforward=32,
+        num_queries=6,
+        dropout=0.0,
+        id2label=dict(enumerate(CLASSES)),
+        label2id={name: i for i, name in enumerate(CLASSES)},
+    )
+    model = Mask2FormerForUniversalSegmentation(config)
+    with torch.no_grad():
+        # Decisive guesses, so that something passes the thresholds.
+        model.class_predictor.weight.normal_(std=2.0)
+    model.save_pretrained(folder)
+    preparation = {
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.25, 0.25, 0.25],
+        "size": {"shortest_edge": 64, "longest_edge": 96},
+        "size_divisor": 32,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(preparation))
+    return folder
+
+
+def make_clip(folder: Path) -> Path:
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+
+    words = [w for w in WORDS if not w.startswith("##")]
+    words = [*words, "<start>", "<end>"]
+    ids = {word: i for i, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<start> $A <end>",
+        special_tokens=[(t, ids[t]) for t in ("<start>", "<end>")],
+    )
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="[UNK]",
+        bos_token="<start>",
+        eos_token="<end>",
+        pad_token="[PAD]",
+        model_max_length=16,
+    )
+    wrapped.save_pretrained(folder)
+    torch.manual_seed(2)
+    text = {
+        "vocab_size": len(words),
+        "max_position_embeddings": 16,
+        "eos_token_id": ids["<end>"],
+        "bos_token_id": ids["<start>"],
+        "pad_token_id": ids["[PAD]"],
+    }
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "hidden_act": "quick_gelu",
+    }
+    config = CLIPConfig(
+        text_config={**text, **sizes},
+        vision_config={"image_size": 32, "patch_size": 8, **sizes},
+        projection_dim=16,
+    )
+    model = CLIPModel(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    model.save_pretrained(folder)
+    preparation = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(preparation))
+    return folder
+
+
+MED_CONFIG = {
+    "vocab_size": len(WORDS) + 2,
+    "hidden_size": 24,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "max_position_embeddings": 48,
+    "vision_num_attention_heads": 2,
+}
+
+
+def make_reward(folder: Path) -> Path:
+    import torch
+
+    from evalkit.scorers.reward_net import Geometry, RewardNet, to_official
+
+    folder.mkdir()
+    torch.manual_seed(3)
+    net = RewardNet(Geometry(32, 2, 2, 64, 8, 32, (16, 8, 8, 4, 1)), MED_CONFIG)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.normal_(std=0.3)
+    state = to_official(net)
+    torch.save({k: v.clone() for k, v in state.items()}, folder / "ImageReward.pt")
+    (folder / "med_config.json").write_text(json.dumps(MED_CONFIG))
+    (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    return folder
+
+
+TINY_OPEN_CLIP = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+}
+
+
+def make_hps(folder: Path) -> Path:
+    """Write an open_clip state under the key that HPSv2's files have, for both versions."""
+    import open_clip
+    import torch
+
+    folder.mkdir()
+    (folder / "tiny-hps.json").write_text(json.dumps(TINY_OPEN_CLIP))
+    open_clip.add_model_config(folder)
+    for seed, name in enumerate(("HPS_v2_compressed.pt", "HPS_v2.1_compressed.pt")):
+        torch.manual_seed(seed)
+        model = open_clip.create_model("tiny-hps")
+        torch.save({"state_dict": model.state_dict()}, folder / name)
+    return folder
+
+
+def make_head(path: Path) -> Path:
+    """Write a head of the authors' layers over the small CLIP's vectors."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(4)
+    sizes = (16, 12, 8, 6, 4, 1)
+    linear = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+    state = {}
+    for place, layer in zip((0, 2, 4, 6, 7), linear, strict=True):
+        state |= {f"layers.{place}.{k}": v.detach() for k, v in layer.state_dict().items()}
+    torch.save(state, path)
+    return path
