@@ -19,7 +19,9 @@ GENERATORS: Mapping[str, str] = {
 }
 SCORERS: Mapping[str, str] = {
     "aesthetic": "evalkit.scorers.aesthetic:Aesthetic",
+    "clip-cosine": "evalkit.scorers.clip_conventions:ClipCosine",
     "clip-score": "evalkit.scorers.clip_score:ClipScore",
+    "clip-score-hessel": "evalkit.scorers.clip_conventions:HesselClipScore",
     "geneval": "evalkit.scorers.geneval:GenEval",
     "hps-v2": "evalkit.scorers.hps:HpsV2",
     "hps-v2.1": "evalkit.scorers.hps:HpsV21",

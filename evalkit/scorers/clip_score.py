@@ -43,9 +43,8 @@ class ClipScore:
     """Score pictures with 100 x the cosine of CLIP's picture and text vectors.
 
     This is what papers print for ViT-L/14 (about 20-35). Not clamped: a picture against its text's
-    sense is below zero, where torchmetrics clamps the mean and Hessel et al. (arXiv 2104.08718)
-    clamp each, scale by 2.5 and put "A photo depicts" before the text; ImageReward's and
-    T2I-CompBench's tables hold the bare cosine. ``weights`` is a hub id or folder of a
+    sense is below zero, where torchmetrics clamps the mean; ``clip_conventions`` has the other
+    two conventions of the field. ``weights`` is a hub id or folder of a
     ``transformers.CLIPModel``, or ``"miniature"``. Texts are cut at what the model reads (77
     tokens for OpenAI's); ``detail`` holds ``tokens`` and ``truncated``.
     """
@@ -102,6 +101,7 @@ class ClipScore:
         text = text_of(prompt)
         if reason := unusable(image) or unreadable(text):
             return Verdict(None, reason)
+        text = self._words(text)
         count = self._clip.count(text)
         detail = {"tokens": count, "truncated": count > self._clip.max_tokens}
         return _Pair(self._clip.pixels(image.convert("RGB")), text, detail)
@@ -110,10 +110,14 @@ class ClipScore:
         pictures = self._clip.see(np.stack([pair.pixels for pair in pairs]))
         texts = self._clip.read([pair.text for pair in pairs])
         cosines = (pictures * texts).sum(axis=1)
-        scale = self._scale()
         return [
-            verdict(float(scale * c), pair.detail) for c, pair in zip(cosines, pairs, strict=True)
+            verdict(self._value(float(c)), pair.detail)
+            for c, pair in zip(cosines, pairs, strict=True)
         ]
 
-    def _scale(self) -> float:
-        return 100.0
+    def _words(self, text: str) -> str:
+        """Return what is read for a prompt."""
+        return text
+
+    def _value(self, cosine: float) -> float:
+        return 100 * cosine

@@ -40,5 +40,5 @@ class PickScore(ClipScore):
             weights=(self._files.info,),
         )
 
-    def _scale(self) -> float:
-        return self._clip.scale
+    def _value(self, cosine: float) -> float:
+        return self._clip.scale * cosine

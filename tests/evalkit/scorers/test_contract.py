@@ -26,6 +26,8 @@ def scorer(request: pytest.FixtureRequest, checkpoints: Any) -> Scorer:
         "hps-v2": lambda: hps,
         "hps-v2.1": lambda: hps,
         "pick-score": lambda: {"weights": checkpoints.clip},
+        "clip-cosine": lambda: {"weights": checkpoints.clip},
+        "clip-score-hessel": lambda: {"weights": checkpoints.clip},
         "clip-score": lambda: {"weights": checkpoints.clip},
         "geneval": lambda: {"weights": checkpoints.detector, "colour_weights": checkpoints.clip},
         "image-reward": lambda: {"weights": checkpoints.reward},

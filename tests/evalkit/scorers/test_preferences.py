@@ -12,6 +12,7 @@ from PIL import Image
 
 from evalkit.errors import WeightsError
 from evalkit.scorers.aesthetic import Aesthetic, read_head
+from evalkit.scorers.clip_conventions import ClipCosine, HesselClipScore
 from evalkit.scorers.clip_score import ClipScore
 from evalkit.scorers.hps import HpsV2, HpsV21
 from evalkit.scorers.pick_score import PickScore
@@ -58,6 +59,25 @@ def test_the_two_versions_never_share_a_name_or_a_digest(checkpoints: Any) -> No
     assert two.name.startswith("hps-v2.1-")
     assert one.weights[0].digest != two.weights[0].digest
     assert HpsV21(checkpoints.hps / HpsV21.file).card.name == "hps-v2.1"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_three_conventions_are_of_one_cosine(checkpoints: Any, seed: int) -> None:
+    image, bare = noise(seed), formulas.cosine(checkpoints.clip, 1.0)
+    kinds = (ClipCosine, ClipScore, HesselClipScore)
+    cosine, score, hessel = (
+        kind(checkpoints.clip, device="cpu").score([TEXT], [image])[0].value for kind in kinds
+    )
+    assert cosine == pytest.approx(bare(TEXT, image), abs=1e-6)
+    assert score == pytest.approx(100 * bare(TEXT, image), abs=1e-4)
+    expected = 2.5 * max(bare(f"A photo depicts {TEXT}", image), 0)
+    assert hessel == pytest.approx(expected, abs=1e-5)
+
+
+def test_hessels_score_is_never_below_nothing(checkpoints: Any) -> None:
+    scorer = HesselClipScore(checkpoints.clip)
+    assert [scorer._value(c) for c in (-0.5, 0.0, 0.2)] == [0.0, 0.0, 0.5]
+    assert np.isnan(scorer._value(float("nan"))), "no number is a reason, not zero"
 
 
 def test_nothing_of_a_long_picture_is_cut_off() -> None:
