@@ -82,8 +82,12 @@ class Aesthetic:
     @cached_property
     def _clip(self) -> Clip:
         with needs_models("The scorer aesthetic"):
-            from evalkit.scorers.clip_models import open_any
-        return open_any(self._clip_files.path, pick_device(self._device))
+            from evalkit.scorers.clip_models import in_open_clips_layout, open_any
+            from evalkit.scorers.shared import shared_clip
+        path, device = self._clip_files.path, pick_device(self._device)
+        if in_open_clips_layout(path):
+            return open_any(path, device)
+        return shared_clip(path, self._clip_files.info.digest, str(device))
 
     @cached_property
     def _head(self) -> tuple[NDArray[np.float64], float]:

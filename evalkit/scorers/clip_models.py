@@ -164,6 +164,11 @@ def open_any(path: Path, device: torch.device) -> Clip:
     return TransformersClip(path, device)
 
 
+def in_open_clips_layout(path: Path) -> bool:
+    """Say whether ``open_any`` would open this with open_clip."""
+    return path.is_file() or any((path / name).is_file() for name in OPEN_CLIP_FILES)
+
+
 def _tokenizer(folder: Path) -> Any:
     # transformers makes an empty tokenizer, without a word, where the files are missing.
     if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from evalkit.scorers.clip_models import TransformersClip
+    from evalkit.scorers.shared import SharedClip
 
 OFFICIAL = "openai/clip-vit-large-patch14"
 FILES = ("*.json", "*.txt", "model.safetensors")
@@ -84,10 +84,11 @@ class ClipScore:
         _ = self._clip
 
     @cached_property
-    def _clip(self) -> TransformersClip:
+    def _clip(self) -> SharedClip:
         with needs_models("The scorer clip-score"):
-            from evalkit.scorers.clip_models import TransformersClip
-        return TransformersClip(self._files.path, pick_device(self._device))
+            from evalkit.scorers.shared import shared_clip
+        device = pick_device(self._device)
+        return shared_clip(self._files.path, self._files.info.digest, str(device))
 
     def score(
         self, prompts: Sequence[Prompt | str], images: Sequence[Image.Image]
