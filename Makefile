@@ -45,7 +45,7 @@ arena: $(READY)
 	$(BIN)/arena serve --database $(DATABASE) --study demo
 
 screenshots: $(READY)
-	$(BIN)/python docs/screenshots.py $(REPORT)/leaderboard.html $(DATABASE) demo
+	$(BIN)/python docs/screenshots.py $(REPORT)/leaderboard.html $(DATABASE) demo $(RUN)
 
 messages: $(READY)
 	$(BIN)/pybabel -q extract -F pyproject.toml -k message --add-location=file --no-wrap --sort-by-file -o $(LOCALE)/arena.pot .

@@ -1,4 +1,4 @@
-"""Take the README's two pictures from the demo's results: ``make screenshots``."""
+"""Take the pictures of README.md and docs/rater.md of the demo's results: make screenshots."""
 
 from __future__ import annotations
 
@@ -6,14 +6,23 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
-IMAGES = Path(__file__).parent / "images"
+HERE = Path(__file__).parent
+IMAGES, STUDY = HERE / "images", HERE / "rater.toml"
+WAYS = (
+    ("en", "light", 1280, 800, ("instructions", "battle")),
+    ("ko", "light", 360, 740, ("consent", "feedback", "battle", "report")),
+    ("ja", "dark", 1280, 800, ("battle", "report")),
+)
 FLAGS = [
     "--no-sandbox",
     "--disable-background-networking",
@@ -50,8 +59,9 @@ def leaderboard(page: Page, report: Path) -> None:
     page.screenshot(path=IMAGES / "leaderboard.png")
 
 
-def arena(page: Page, database: str, study: str) -> None:
-    """Picture the arena's page as a rater sees it."""
+@contextmanager
+def served(database: str, study: str) -> Iterator[str]:
+    """Serve a study, as its holder would."""
     port = free_port()
     command = [
         "-m",
@@ -67,20 +77,72 @@ def arena(page: Page, database: str, study: str) -> None:
     process = subprocess.Popen([sys.executable, *command])  # noqa: S603 - ourselves
     try:
         wait_for(f"http://127.0.0.1:{port}/", process)
-        page.set_viewport_size({"width": 1280, "height": 1080})
-        page.goto(f"http://127.0.0.1:{port}/", wait_until="networkidle")
-        page.wait_for_function(
-            "[...document.images].length > 1 && [...document.images].every(i => i.complete)"
-        )
-        page.wait_for_timeout(1500)  # the buttons wake after a moment
-        page.screenshot(path=IMAGES / "arena.png")
+        yield f"http://127.0.0.1:{port}/"
     finally:
         process.terminate()
         process.wait(timeout=20)
 
 
-def main(report: str, database: str, study: str) -> None:
-    """Take both pictures."""
+def arena(page: Page, database: str, study: str) -> None:
+    """Picture the arena's page as a rater sees it."""
+    with served(database, study) as address:
+        page.set_viewport_size({"width": 1280, "height": 1080})
+        page.goto(address)
+        page.wait_for_selector(".stage.awake")
+        page.wait_for_timeout(400)  # the pictures fade in
+        page.screenshot(path=IMAGES / "arena.png")
+
+
+def rater(browser: Browser, run: str) -> None:
+    """Picture a rater's way in three languages."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = f"{folder}/study.sqlite"
+        load = ["load", "--database", database, "--study", str(STUDY), "--run", run]
+        subprocess.run([sys.executable, "-m", "arena.cli", *load], check=True)  # noqa: S603
+        with served(database, "tongues") as address:
+            for language, scheme, width, height, names in WAYS:
+                size = {"width": width, "height": height}
+                page = browser.new_page(locale=language, color_scheme=scheme, viewport=size)
+                page.goto(address)
+                _walk(page, language, names)
+                page.close()
+
+
+def _walk(page: Page, language: str, names: Sequence[str]) -> None:
+    """Go from the consent to the first battle, and picture what is on the way."""
+
+    def picture(name: str) -> None:
+        page.mouse.move(0, 0)
+        page.wait_for_timeout(400)  # what fades, faded
+        if name in names:
+            page.screenshot(path=IMAGES / f"rater-{language}-{name}.png")
+
+    for name, button in (("consent", "consent"), ("instructions", "start")):
+        page.wait_for_selector(f"[data-choice={button}]")
+        page.wait_for_function("[...document.images].every(i => i.complete)")
+        picture(name)
+        page.click(f"[data-choice={button}]")
+    while _see(page) and not page.locator("[data-choice=skip]").count():
+        page.click("[data-choice=left]")
+        page.wait_for_selector("[data-choice=continue]")
+        picture("feedback")
+        page.click("[data-choice=continue]")
+    picture("battle")
+    page.click("[data-tool=report]")
+    picture("report")
+
+
+def _see(page: Page) -> bool:
+    page.wait_for_selector(".stage.ready[data-token]")
+    for side in ("right", "left"):
+        if page.locator(".tabs").is_visible():
+            page.click(f"[data-show={side}]")
+    page.wait_for_selector(".stage.awake")
+    return True
+
+
+def main(report: str, database: str, study: str, run: str) -> None:
+    """Take all pictures."""
     chromium = shutil.which("chromium") or sys.exit("chromium is not installed")
     IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
@@ -88,6 +150,7 @@ def main(report: str, database: str, study: str) -> None:
         page = browser.new_page()
         leaderboard(page, Path(report))
         arena(page, database, study)
+        rater(browser, run)
         browser.close()
 
 

@@ -462,3 +462,70 @@ def test_the_keyboard_alone_reaches_everything_and_keeps_its_place(rater: Visito
     rater.answered(lambda: page.keyboard.press("Enter"))
     assert winners(rater) == ["tie", "tie"]
     expect(page.locator(".live[role=status]")).to_contain_text("2 answered")
+
+
+def overflow(rater: Visitor) -> tuple[bool, float]:
+    """Say whether the page is wider than the window, and how wide a picture is."""
+    wide = rater.page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    box = rater.page.locator(".left .frame").bounding_box()
+    assert box
+    return wide, box["width"]
+
+
+HOSTILE = {
+    "a long question": "(s) => document.querySelector('h1').textContent = 'What? '.repeat(1700)",
+    "one long word": "(s) => document.querySelector('h1').textContent = 'x'.repeat(10000)",
+    "a long text": "(s) => document.querySelector('blockquote').textContent = '😀 '.repeat(5000)",
+    "large letters": "(s) => document.documentElement.style.fontSize = '200%'",
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+@pytest.mark.parametrize("size", [(360, 740), (1280, 800)])
+def test_whatever_is_asked_the_pictures_and_the_answers_can_be_reached(
+    visit: Callable[..., Visitor], what: str, size: tuple[int, int]
+) -> None:
+    rater = visit(viewport={"width": size[0], "height": size[1]}).come()
+    rater.page.evaluate(HOSTILE[what])
+    wide, width = overflow(rater)
+    assert not wide
+    assert width >= 100
+    if rater.page.locator(".tabs").is_visible():
+        rater.page.click("[data-show=right]")
+    rater.answered(lambda: rater.page.click("[data-choice=tie]"))
+    assert winners(rater) == ["tie"]
+
+
+def test_a_text_from_right_to_left_is_shown_so_and_the_sides_stay(
+    visit: Callable[..., Visitor],
+) -> None:
+    rater = visit().come()
+    rater.page.evaluate("document.querySelector('blockquote').textContent = 'صورة قطة 😀'")
+    box = rater.page.locator("blockquote")
+    assert box.evaluate("e => getComputedStyle(e).direction") == "rtl"
+    left, right = (rater.page.locator(f".{s} img").bounding_box() for s in ("left", "right"))
+    assert left
+    assert right
+    assert left["x"] < right["x"]
+
+
+def test_another_language_keeps_the_pair_and_its_pictures(
+    browser: Browser, files: Store, run: Run
+) -> None:
+    studies.load(files, run, studies.describe("tongues", languages=("en", "ko", "ja")))
+    with served(files, "tongues") as address:
+        rater = Visitor(browser, address, files, "tongues", locale="fr").come("?lang=ko")
+        page, first = rater.page, rater.token
+        assert "lang=" not in page.url
+        page.focus("[data-language]")
+        rater.answered(lambda: page.select_option("[data-language]", "ja"))
+        assert (page.evaluate("document.documentElement.lang"), rater.token) == ("ja", first)
+        expect(page.locator("[data-language]")).to_be_focused()
+        shown = [u for u in rater.requests if f"/battle/{first}/" in u]
+        assert len(shown) == len(set(shown)) == 2, "each picture is asked for once"
+        page.reload()
+        rater.ready()
+        assert page.evaluate("document.documentElement.lang") == "ja"
+        rater.press("t")
+        assert [v.language for v in rater.votes] == ["ja"]
+        rater.context.close()
