@@ -1,7 +1,8 @@
 # make demo   the whole platform on the miniature world, from prompts to the leaderboard page
 # make test   every test; make lint: formatting, types and the layers; make arena: vote on the demo's pictures
-# make screenshots   the README's pictures, from the demo's results; make messages: the page's words for translators
-.PHONY: demo test lint arena screenshots messages setup clean
+# make rehearsal     a study of eight models with two questions, held by simulated raters
+# make screenshots   the README's pictures, from the results of both; make messages: the page's words for translators
+.PHONY: demo rehearsal test lint arena screenshots messages setup clean
 .DEFAULT_GOAL := demo
 
 PYTHON ?= python3
@@ -15,6 +16,7 @@ REPORT := results/leaderboards/demo
 # The teacher, its students by the paper's recipe and by two rivals', and drawings of known truth.
 MODELS := mini-sd3 mini-flash-4 mini-flash-2 mini-dmd2-4 mini-lightning-4 sketch-exact sketch-faulty-40
 
+EIGHT := mini-sd3 mini-sd3-4 mini-flash-4 mini-flash-2 mini-dmd2-4 mini-lightning-4 mini-tg-4 mini-tg-1
 LOCALE := arena/locale
 
 export HF_HUB_OFFLINE ?= 1
@@ -41,11 +43,23 @@ demo: $(READY)
 	@echo "The leaderboard is $(REPORT)/leaderboard.html"
 	@echo "Vote yourself: make arena, then open http://127.0.0.1:7860"
 
+# Raters who are asked of quality follow one score, those asked of alignment another.
+rehearsal: $(READY)
+	$(BIN)/evalkit generate --run results/runs/rehearsal --suite miniature --batch 16 $(EIGHT:%=--model %)
+	$(BIN)/evalkit score --run results/runs/rehearsal --scorer geneval=miniature --scorer image-reward=miniature \
+		--scorer clip-score=miniature
+	$(BIN)/arena load --database results/rehearsal.sqlite --study docs/rehearsal/study.toml --run results/runs/rehearsal --seed 1
+	$(BIN)/arena simulate --database results/rehearsal.sqlite --study rehearsal --run results/runs/rehearsal --raters 60 \
+		--votes 7200 --seed 1 --by quality=image-reward-miniature --by alignment=geneval-miniature
+	$(BIN)/arena report --database results/rehearsal.sqlite --study rehearsal --run results/runs/rehearsal \
+		--out results/leaderboards/rehearsal
+	@echo "The leaderboard is results/leaderboards/rehearsal/leaderboard.html"
+
 arena: $(READY)
 	$(BIN)/arena serve --database $(DATABASE) --study demo
 
 screenshots: $(READY)
-	$(BIN)/python docs/screenshots.py $(REPORT)/leaderboard.html $(DATABASE) demo $(RUN)
+	$(BIN)/python docs/screenshots.py $(REPORT) results/leaderboards/rehearsal $(DATABASE) demo $(RUN)
 
 messages: $(READY)
 	$(BIN)/pybabel -q extract -F pyproject.toml -k message --add-location=file --no-wrap --sort-by-file -o $(LOCALE)/arena.pot .
@@ -62,4 +76,4 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf results/runs results/images results/leaderboards results/demo.sqlite*
+	rm -rf results/runs results/images results/leaderboards results/demo.sqlite* results/rehearsal.sqlite*

@@ -11,7 +11,7 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from arena.battles import Arena
 from arena.records import Battle, Outcome, PhaseKind, Rater
@@ -33,9 +33,19 @@ class Sight:
     """By generation."""
     by: tuple[str, ...] = ()
     """The scores it is from; none where it is the truth."""
+    asked: Mapping[str, Sight] = field(default_factory=dict)
+    """What they see when asked of a criterion, where it is something else."""
 
-    def of(self, generation_id: str | None) -> Lost:
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The scores that are followed, and of which criterion."""
+        of = (f"{name} ({c})" for c, sight in self.asked.items() for name in sight.by)
+        return (*self.by, *of)
+
+    def of(self, generation_id: str | None, criterion: str | None = None) -> Lost:
         """Return what one picture lacks; refuse one of which nothing is known."""
+        if criterion in self.asked:
+            return self.asked[criterion].of(generation_id)
         if generation_id not in self.lost:
             source = f"by {', '.join(self.by)}" if self.by else "of the truth"
             raise StudyError(
@@ -46,7 +56,21 @@ class Sight:
 
 
 def look(run: Run, by: Sequence[str] = ()) -> Sight:
-    """See a run's pictures by the named scores; else by their truth, or by all scores there are."""
+    """See a run's pictures by the named scores; else by their truth, or by all scores there are.
+
+    ``CRITERION=NAME`` names a score that is followed where that criterion is asked; with nothing
+    else, other criteria are refused.
+    """
+    named: dict[str, list[str]] = defaultdict(list)
+    for text in by:
+        criterion, _, name = text.rpartition("=")
+        named[criterion].append(name)
+    asked = {criterion: _look(run, names) for criterion, names in named.items() if criterion}
+    others = Sight({}) if asked and not named[""] else _look(run, named[""])
+    return replace(others, asked=asked)
+
+
+def _look(run: Run, by: Sequence[str]) -> Sight:
     cards = {c.name: c for c in sorted(run.cards(), key=lambda c: c.version)}
     for name in by:
         if name not in cards:
@@ -166,20 +190,20 @@ def simulate(
 def _sign(arena: Arena, sight: Sight, seed: int) -> None:
     """Write into the study what its simulated raters see; those of one seed see one thing only."""
     for earlier in arena.noted(EVENT):
-        if earlier["seed"] == seed and tuple(earlier["by"]) != sight.by:
-            was, now = (", ".join(by) or "the truth" for by in (earlier["by"], sight.by))
+        if earlier["seed"] == seed and tuple(earlier["by"]) != sight.sources:
+            was, now = (", ".join(by) or "the truth" for by in (earlier["by"], sight.sources))
             raise StudyError(
                 f"The simulated raters of seed {seed} have voted in {arena.study.name!r} by {was}, "
                 f"not by {now}. Take other raters with another --seed."
             )
-    arena.note(EVENT, {"seed": seed, "by": list(sight.by)})
+    arena.note(EVENT, {"seed": seed, "by": list(sight.sources)})
 
 
 def _vote_once(arena: Arena, person: Rater, sight: Sight, seed: int, character: Character) -> bool:
     battle = arena.open(person) or _go_on(arena, person)
     if battle is None or battle.token is None:
         return False
-    left, right = (sight.of(e.generation_id) for e in (battle.left, battle.right))
+    left, right = (sight.of(e.generation_id, battle.criterion) for e in (battle.left, battle.right))
     outcome = answer(
         left, right, rater=person.label, seed=seed, ordinal=battle.ordinal, character=character
     )

@@ -1,4 +1,4 @@
-"""Take the pictures of README.md and docs/rater.md of the demo's results: make screenshots."""
+"""Take the pictures of README.md and docs/rater.md of both studies: make screenshots."""
 
 from __future__ import annotations
 
@@ -52,11 +52,18 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     sys.exit(f"nothing answers at {url}")
 
 
-def leaderboard(page: Page, report: Path) -> None:
-    """Picture the top of the leaderboard page."""
+def leaderboard(page: Page, report: Path, name: str) -> None:
+    """Picture the top of a leaderboard page."""
     page.set_viewport_size({"width": 1280, "height": 1080})
-    page.goto(report.resolve().as_uri())
-    page.screenshot(path=IMAGES / "leaderboard.png")
+    page.goto((report / "leaderboard.html").resolve().as_uri())
+    page.screenshot(path=IMAGES / f"{name}.png")
+
+
+def evidence(page: Page, name: str) -> None:
+    """Picture what stands behind the ratings of the page that is open."""
+    page.locator("section:visible", has=page.get_by_text("How sure is this?")).screenshot(
+        path=IMAGES / f"{name}.png"
+    )
 
 
 @contextmanager
@@ -141,14 +148,16 @@ def _see(page: Page) -> bool:
     return True
 
 
-def main(report: str, database: str, study: str, run: str) -> None:
+def main(demo: str, rehearsal: str, database: str, study: str, run: str) -> None:
     """Take all pictures."""
     chromium = shutil.which("chromium") or sys.exit("chromium is not installed")
     IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page()
-        leaderboard(page, Path(report))
+        leaderboard(page, Path(demo), "leaderboard")
+        leaderboard(page, Path(rehearsal), "rehearsal")
+        evidence(page, "evidence")
         arena(page, database, study)
         rater(browser, run)
         browser.close()

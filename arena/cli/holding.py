@@ -213,7 +213,7 @@ def simulate(
     votes: Annotated[int, typer.Option(min=1, help="Votes in all, of all simulated raters.")] = 400,
     by: Annotated[
         list[str] | None,
-        typer.Option(help="Vote by this score of the run, whatever is true; repeat it."),
+        typer.Option(help="Vote by this score, or CRITERION=SCORE; repeat it."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     as_json: AsJson = False,
@@ -240,8 +240,8 @@ def simulate(
         done = max(shown, default=votes)
     if as_json:
         facts = {"study": study, "simulated_votes": done, "raters": raters, "seed": seed}
-        print_json(facts | {"by": list(sight.by)})
+        print_json(facts | {"by": list(sight.sources)})
         return
     print(f"{study}: {done} simulated votes by {raters} simulated raters.")
-    if sight.by:
-        print(f"They followed {', '.join(sight.by)}; people were not asked.")
+    if sight.sources:
+        print(f"They followed {', '.join(sight.sources)}; people were not asked.")

@@ -277,3 +277,18 @@ def _kill_after(command: list[str], database: Path, enough: int) -> None:
         os.kill(process.pid, signal.SIGKILL)
     process.wait()
     store.close()
+
+
+def test_raters_follow_another_score_where_another_criterion_is_asked(run):
+    scored(run, rank, "a")
+    scored(run, lambda g: -rank(g), "b")
+    sight = look(run, ["a", "alignment=b"])
+    assert sight.sources == ("a", "b (alignment)")
+    first = next(iter(run.generations()))
+    assert sight.of(first.id, "quality") == sight.of(first.id) != sight.of(first.id, "alignment")
+    only = look(run, ["alignment=b"])
+    assert only.sources == ("b (alignment)",)
+    with pytest.raises(StudyError, match="Nothing is known"):
+        only.of(first.id, "quality")
+    with pytest.raises(UnknownNameError, match="'c'"):
+        look(run, ["alignment=c"])
