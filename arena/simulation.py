@@ -44,7 +44,7 @@ class Sight:
 
     def of(self, generation_id: str | None, criterion: str | None = None) -> Lost:
         """Return what one picture lacks; refuse one of which nothing is known."""
-        if criterion in self.asked:
+        if criterion is not None and criterion in self.asked:
             return self.asked[criterion].of(generation_id)
         if generation_id not in self.lost:
             source = f"by {', '.join(self.by)}" if self.by else "of the truth"
