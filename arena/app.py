@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict
 
 from arena import languages, page, panels, pictures
 from arena.battles import Arena
-from arena.guard import Guard, key_of
+from arena.guard import Guard, client, key_of, too_many
 from arena.interpreter import Interpreter
 from arena.languages import ENGLISH, Language
+from arena.limits import Gate, Limits
 from arena.panels import Visit
 from arena.phrases import Notice
 from arena.reception import Reception
@@ -27,7 +28,7 @@ from evalkit.errors import EvalkitError, ImageError, MissingPackageError, StudyE
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 try:
     import gradio as gr
-    from fastapi import Body, FastAPI, Request, Response
+    from fastapi import Body, FastAPI, HTTPException, Request, Response
     from fastapi.responses import HTMLResponse
 except ImportError as error:  # pragma: no cover - needs an environment without the extra
     raise MissingPackageError(error.name or "gradio", "arena", "The voting page") from None
@@ -67,12 +68,13 @@ class Guest:
 class Desk:
     """The handlers of one study's page."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, name: str, gate: Gate) -> None:
         self.arena = Arena(store, name)
+        self._gate = gate
         self._images = store.images(self.arena.study)
         panel = self.arena.study.protocol.panel
         self.interpreter = Interpreter(self.arena, framed=panel is not None and panel.framed)
-        self.reception = Reception(self.arena, panel, self.interpreter) if panel else None
+        self.reception = Reception(self.arena, panel, self.interpreter, gate) if panel else None
 
     def show(self, request: Request, response: Response) -> str:
         """Show the open battle of whoever asks: a reload changes nothing."""
@@ -118,10 +120,16 @@ class Desk:
         language = self.interpreter.of(request)
         if self.reception is None:
             key = key_of(request.headers.get("cookie"))
-            return Guest(self.arena.enter(key), language=language) if key else None
+            return Guest(self._enter(key, request), language=language) if key else None
         visit = self.reception.visit(request)
         rater = self.arena.known(visit.person) if visit else None
         return Guest(rater, visit, language) if rater else None
+
+    def _enter(self, key: str, request: Request) -> Rater:
+        known = self.arena.known(key)
+        if known is None and (wait := self._gate.wait_as_newcomer(client(request))):
+            raise HTTPException(429, headers=dict(too_many(wait).headers))
+        return known or self.arena.enter(key)
 
     def _known(self, request: Request) -> Rater | None:
         if self.reception is not None:
@@ -206,13 +214,14 @@ class Desk:
         return page.stage(page.View(self.arena.study, phase, guest.language, notice))
 
 
-def build(store: Store, name: str) -> Guard:
+def build(store: Store, name: str, limits: Limits | None = None) -> Guard:
     """Return the whole web application of one study.
 
     Gradio serves the page; what is said goes by two plain routes. Its own handlers are shut
     (guard.py): each is a public endpoint, and its client gives up at the first lost connection.
     """
-    desk = Desk(store, name)
+    gate = Gate(limits or Limits())
+    desk = Desk(store, name, gate)
     _check_served(desk.arena.study)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.get("/health")(lambda: {"status": "ok"})
@@ -233,8 +242,8 @@ def build(store: Store, name: str) -> Guard:
         show_error=False,
     )
     if desk.reception is None:
-        return Guard(mounted)
-    return Guard(mounted, desk.reception.meet, desk.reception.frames)
+        return Guard(mounted, gate=gate)
+    return Guard(mounted, desk.reception.meet, desk.reception.frames, gate)
 
 
 def _check_served(study: Study) -> None:
@@ -243,14 +252,32 @@ def _check_served(study: Study) -> None:
     languages.check(rules.languages, f"The study {study.name!r}")
 
 
-def serve(web: Guard, *, host: str, port: int, announce: Callable[[str], None]) -> None:
+def behind(web: Guard, proxies: str) -> Any:
+    """Believe what these proxies (addresses or networks, by commas) say of who asks, and how."""
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+    return ProxyHeadersMiddleware(web, trusted_hosts=[p.strip() for p in proxies.split(",")])
+
+
+def serve(
+    web: Guard,
+    *,
+    host: str,
+    port: int,
+    announce: Callable[[str], None],
+    proxies: str | None = None,
+) -> None:
     """Serve a study's application until the process is interrupted; port 0 takes any free one."""
     import uvicorn
 
     with _listening(host, port) as listener:
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{listener.getsockname()[1]}/")
-        config = uvicorn.Config(web, log_level="warning", server_header=False)
+        believed = behind(web, proxies) if proxies else web
+        # Not uvicorn's own way: that believes anybody on this machine, and an environment variable.
+        config = uvicorn.Config(
+            believed, log_level="warning", server_header=False, proxy_headers=False
+        )
         uvicorn.Server(config).run(sockets=[listener])
 
 

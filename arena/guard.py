@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
@@ -12,6 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from arena.limits import Gate, Limits, address
 
 COOKIE = "rater"
 VISIT = "visit"
@@ -28,6 +31,12 @@ OPEN_PATHS = (
     "/stage",
     "/theme.css",
 )
+ASKING = ("/answer", "/battle/", "/stage")
+"""What is counted for the limits: it works on the database or on pictures."""
+
+BODY = 16_384
+"""Bytes of the longest request; an answer has a few hundred."""
+
 OPEN_FOLDERS = ("/assets/", "/battle/", "/face/", "/static/", "/svelte/")
 """Gradio offers far more (handlers, uploads, files, a proxy); a study's page needs none of it."""
 
@@ -56,7 +65,7 @@ def cookie(name: str, value: str, *, secure: bool, framed: bool = False) -> str:
 
 
 class Guard:
-    """Give each browser a rater's cookie, add the headers, and close every other door.
+    """Give each browser a rater's cookie, add the headers, close every other door, and slow haste.
 
     Where ``greet`` is given, it knows raters by the links they follow, and strangers get no cookie;
     ``frames`` are the places that may show the page in a frame, and get its form.
@@ -67,8 +76,10 @@ class Guard:
         app: ASGIApp,
         greet: Callable[[Request], Response | None] | None = None,
         frames: tuple[str, ...] = (),
+        gate: Gate | None = None,
     ) -> None:
         self._app = app
+        self._gate = gate or Gate(Limits())
         self._greet = greet
         self._headers = _headers(frames)
 
@@ -87,11 +98,67 @@ class Guard:
                     headers.append("Set-Cookie", _new_key(scope))
             await send(message)
 
-        app = self._app if is_open(scope["path"]) else PlainTextResponse("Not found", 404)
-        if self._greet is not None and scope["path"] == "/":
-            answer = await run_in_threadpool(self._greet, Request(scope))
-            app = app if answer is None else answer
-        await app(scope, receive, guarded)
+        body = await _body(scope, receive)
+        if body is None:
+            await PlainTextResponse("Too long", 413)(scope, receive, guarded)
+            return
+        await (await self._choose(scope))(scope, _again(body, receive), guarded)
+
+    async def _choose(self, scope: Scope) -> ASGIApp:
+        """Choose who answers: the page, the door, or a refusal."""
+        path, request = scope["path"], Request(scope)
+        if not is_open(path):
+            return PlainTextResponse("Not found", 404)
+        if wait := self._wait(request):
+            return too_many(wait)
+        if self._greet is not None and path == "/":
+            return await run_in_threadpool(self._greet, request) or self._app
+        return self._app
+
+    def _wait(self, request: Request) -> float:
+        path = request.url.path
+        if not path.startswith(ASKING) and not (path == "/" and request.url.query):
+            return 0.0
+        name = request.cookies.get(VISIT) or request.cookies.get(COOKIE)
+        return self._gate.wait(name, client(request))
+
+
+def client(request: Request) -> str | None:
+    """Return the address that a request comes from, where it says something."""
+    return address(request.client.host if request.client else None)
+
+
+def too_many(wait: float) -> Response:
+    """Refuse for so many seconds; the page asks again by itself."""
+    after = {"Retry-After": str(math.ceil(wait))}
+    return PlainTextResponse("Too many requests", 429, headers=after)
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes | None:
+    """Read what a request says; None where it says too much."""
+    if scope["method"] in ("GET", "HEAD"):
+        return b""
+    stated = Headers(scope=scope).get("content-length", "0")
+    if stated.isdecimal() and int(stated) > BODY:
+        return None
+    read, more = b"", True
+    while more and len(read) <= BODY:
+        message = await receive()
+        read += message.get("body", b"")
+        more = message.get("more_body", False)
+    return read if len(read) <= BODY else None
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Say what was read once more."""
+    first = [body]
+
+    async def say() -> Message:
+        if first:
+            return {"type": "http.request", "body": first.pop(), "more_body": False}
+        return await receive()
+
+    return say
 
 
 def is_open(path: str) -> bool:

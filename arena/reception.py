@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from arena import page, panels
-from arena.guard import VISIT, cookie
+from arena.guard import VISIT, client, cookie, too_many
 from arena.identity import Keyring
+from arena.limits import Gate
 from arena.panels import Visit
 from arena.refusals import Refusal
 
@@ -26,9 +27,12 @@ FRAMES = ("https://*.mturk.com",)
 class Reception:
     """Reads links, and the cookies that it gave for them."""
 
-    def __init__(self, arena: Arena, panel: Panel, interpreter: Interpreter) -> None:
+    def __init__(
+        self, arena: Arena, panel: Panel, interpreter: Interpreter, gate: Gate
+    ) -> None:
         self._arena = arena
         self._interpreter = interpreter
+        self._gate = gate
         self._panel = panel
         self._keyring = Keyring.of_environment(arena.study.name)
         arena.bind(self._keyring.check)
@@ -50,6 +54,9 @@ class Reception:
             visit = panels.visit(self._keyring, panel, panels.read(panel, query))
         except Refusal as refusal:
             return HTMLResponse(page.turned_away(str(refusal), self._interpreter.of(request)), 400)
+        known = self._arena.known(visit.person)
+        if known is None and (wait := self._gate.wait_as_newcomer(client(request))):
+            return too_many(wait)
         self._arena.arrive(visit.person, visit.submission)
         kept = urlencode([(name, value) for name, value in query if name not in read])
         answer = RedirectResponse(f"./?{kept}" if kept else "./", 303)

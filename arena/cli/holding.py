@@ -142,10 +142,24 @@ def serve(
     study: MaybeStudy = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 7860,
     host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    proxy: Annotated[
+        str | None,
+        typer.Option(help="Believe these proxies' X-Forwarded headers: addresses, by commas."),
+    ] = None,
+    rater_rate: Annotated[
+        float, typer.Option(min=0, help="Requests a second of one rater; 0: any number.")
+    ] = 10,
+    address_rate: Annotated[
+        float, typer.Option(min=0, help="Requests a second from one address; 0: any number.")
+    ] = 200,
+    newcomers: Annotated[
+        float, typer.Option(min=0, help="New raters an hour from one address; 0: any number.")
+    ] = 1000,
 ) -> None:
     """Open the study in the browser, until stopped."""
     from arena import app as web
     from arena import studies
+    from arena.limits import Limits
 
     with opened(database) as store:
         name = studies.only_study(store, study)
@@ -153,7 +167,9 @@ def serve(
         def announce(address: str) -> None:
             print(f"{name}: {address} (stop with Ctrl-C)", file=sys.stderr, flush=True)
 
-        web.serve(web.build(store, name), host=host, port=port, announce=announce)
+        limits = Limits.of(rater=rater_rate, address=address_rate, newcomers=newcomers)
+        page = web.build(store, name, limits)
+        web.serve(page, host=host, port=port, announce=announce, proxies=proxy)
 
 
 @app.command()

@@ -21,6 +21,7 @@ from PIL import Image
 from arena import studies
 from arena.battles import Arena
 from arena.guard import Guard
+from arena.limits import Limits
 from arena.store import Store
 from evalkit.prompts import Suite
 from evalkit.records import Generation, Manifest, ModelSpec, Prompt
@@ -118,12 +119,12 @@ def arena(store: Store, run: Run) -> Arena:
     return Arena(store, "s")
 
 
-def built(store: Store, name: str) -> Guard:
+def built(store: Store, name: str, limits: Limits | None = None) -> Guard:
     """Build the page inside a loop: outside one, Gradio opens its own and never closes them."""
     from arena import app
 
     async def build() -> Guard:
-        return app.build(store, name)
+        return app.build(store, name, limits)
 
     with ThreadPoolExecutor(1) as pool:  # this thread's loop may be playwright's
         return pool.submit(lambda: asyncio.run(build())).result()
