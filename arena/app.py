@@ -256,7 +256,8 @@ def behind(web: Guard, proxies: str) -> Any:
     """Believe what these proxies (addresses or networks, by commas) say of who asks, and how."""
     from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-    return ProxyHeadersMiddleware(web, trusted_hosts=[p.strip() for p in proxies.split(",")])
+    served: Any = web  # uvicorn's own types are narrower than the standard's
+    return ProxyHeadersMiddleware(served, trusted_hosts=[p.strip() for p in proxies.split(",")])
 
 
 def serve(

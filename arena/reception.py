@@ -27,9 +27,7 @@ FRAMES = ("https://*.mturk.com",)
 class Reception:
     """Reads links, and the cookies that it gave for them."""
 
-    def __init__(
-        self, arena: Arena, panel: Panel, interpreter: Interpreter, gate: Gate
-    ) -> None:
+    def __init__(self, arena: Arena, panel: Panel, interpreter: Interpreter, gate: Gate) -> None:
         self._arena = arena
         self._interpreter = interpreter
         self._gate = gate

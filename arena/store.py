@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arena import database
+from arena.erasure import Erasure
 from arena.ledger import Ledger, Row
 from arena.protocol import Protocol
 from arena.records import COUNTED, Battle, Entry, Outcome, Purpose, Rater, Study, Vote
@@ -561,6 +562,10 @@ class Facts:
     def restore(self, name: str, tables: Mapping[str, Iterable[Row]]) -> int:
         """Make a study of such facts and return its key."""
         return Ledger(self._connection).restore(name, tables)
+
+    def erasure(self, of: Rater) -> Erasure:
+        """Return the way to erase a rater; see :mod:`arena.forgetting`."""
+        return Erasure(self._connection, of)
 
     # Inside
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,9 @@ from arena.cli.options import (
 )
 from evalkit.commands import AsJson, print_json
 from evalkit.errors import BundleError, VotesError
+
+if TYPE_CHECKING:
+    from arena.store import VoteRow
 
 app = typer.Typer()
 votes_app = typer.Typer(help="Votes as a CSV file, in and out.", no_args_is_help=True)
@@ -31,14 +34,22 @@ def votes_export(
         str,
         typer.Option("--format", help="csv, or another tool's: evalica, arena-rank, fastchat."),
     ] = "csv",
+    anonymous: Annotated[
+        bool,
+        typer.Option("--anonymous", help="Raters renumbered by chance, times coarse; csv only."),
+    ] = False,
 ) -> None:
     """Write the votes that stand as votes.csv, or in the columns of another tool."""
     from arena import exports, studies, votes
 
+    csv = form == "csv"
+    if anonymous and not csv:
+        raise VotesError(f"--anonymous writes csv, not {form}: leave --format out.")
     with opened(database) as store:
         name = studies.only_study(store, study)
-        standing, cast_at = studies.timed_votes(store, name, checks=form == "csv")
-    csv = form == "csv"
+        standing, cast_at = studies.timed_votes(store, name, checks=csv)
+    if anonymous:
+        standing = _without_persons(standing)
     text = votes.to_csv(standing) if csv else exports.export(form, standing, cast_at)
     if file is None:
         sys.stdout.write(text)
@@ -48,6 +59,15 @@ def votes_export(
     except OSError as error:
         raise VotesError(f"{file} cannot be written: {error.strerror}.") from error
     print(f"{len(standing)} votes: {file}", file=sys.stderr)
+
+
+def _without_persons(standing: list[VoteRow]) -> list[VoteRow]:
+    from arena.anonymous import anonymise
+
+    told = anonymise(standing)
+    for note in told.notes:
+        print(f"Note: {note}", file=sys.stderr)
+    return list(told.votes)
 
 
 @votes_app.command("import")

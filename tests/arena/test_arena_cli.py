@@ -216,6 +216,26 @@ def test_planning_before_and_during(arena: Terminal, file: Path) -> None:
     assert "--models K --gap ELO" in arena.fails("plan", "--models", 4)
 
 
+def test_votes_leave_without_persons_and_a_person_without_votes(arena: Terminal, run: Run) -> None:
+    arena("load", "--database", "a.sqlite", "--study", "s", "--run", run.path)
+    with closing(Store.open("a.sqlite")) as store:
+        study = Arena(store, "s")
+        ann = study.enter_as("ann")
+        study.cast(token(study.open(ann)), ann, Outcome.LEFT)
+    code, out, err = arena.all("votes", "export", "--database", "a.sqlite", "--anonymous")
+    assert code == 0
+    assert "ann" not in out
+    assert ",r1," in out
+    assert "Note: There are 1 raters" in err
+    refused = ("votes", "export", "--database", "a.sqlite", "--anonymous", "--format", "fastchat")
+    assert "--anonymous writes csv" in arena.fails(*refused)
+    assert "1 votes, " in arena("backup", "--database", "a.sqlite", "--out", "b.sqlite")
+    assert arena.json("forget", "ann", "--database", "a.sqlite", "--votes")["removed"] == 1
+    assert "No rater is called" in arena.fails("forget", "ann", "--database", "a.sqlite")
+    assert "1 votes are nobody's now" in arena("forget", "ann", "--database", "b.sqlite")
+    assert "counts are right" in arena("recount", "--database", "a.sqlite")
+
+
 def test_what_raters_left_open_is_given_back(arena: Terminal, run: Run) -> None:
     arena("load", "--database", "a.sqlite", "--study", "s", "--run", run.path)
     with closing(Store.open("a.sqlite")) as store:
