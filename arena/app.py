@@ -71,8 +71,9 @@ class Desk:
     def __init__(self, store: Store, name: str, gate: Gate) -> None:
         self.arena = Arena(store, name)
         self._gate = gate
-        self._images = store.images(self.arena.study)
-        panel = self.arena.study.protocol.panel
+        study = self.arena.study
+        self._shown = pictures.Shown(store.images(study), study.width or 1, study.height or 1)
+        panel = study.protocol.panel
         self.interpreter = Interpreter(self.arena, framed=panel is not None and panel.framed)
         self.reception = Reception(self.arena, panel, self.interpreter, gate) if panel else None
 
@@ -198,11 +199,11 @@ class Desk:
         if rater is None or side not in ("left", "right"):
             raise StudyError("There is no such picture.")
         battle = self.arena.find(token, rater)
-        digest = (battle.left if side == "left" else battle.right).image
-        if digest is None:
+        digests = battle.left.image, battle.right.image
+        if digests[0] is None or digests[1] is None:
             raise StudyError("There is no such picture.")
-        study = self.arena.study
-        return pictures.encode(self._images.open(digest), study.width or 1, study.height or 1)
+        left, right = self._shown.pair(digests[0], digests[1])
+        return left if side == "left" else right
 
     def _stage(self, guest: Guest, notice: Notice | None = None) -> str:
         visit, panel = guest.visit, self.arena.study.protocol.panel

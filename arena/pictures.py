@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import secrets
+from collections import OrderedDict
 from collections.abc import Iterable
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from evalkit.errors import ImageError
@@ -18,6 +21,10 @@ LONGEST, SHORTEST = 1024, 512
 """Pixels of the long edge that is sent: smaller pictures are enlarged, larger ones reduced."""
 
 _QUALITY = 95
+_ROOM = 256 * 2**20
+"""Bytes of encoded pictures that one process keeps."""
+
+_STEP, _SALT = 4096, 16
 _BORDER = (128, 128, 128)
 """Beside a picture of another shape than the study's; a middle grey suits light and dark."""
 
@@ -60,3 +67,45 @@ def encode(image: Image.Image, width: int, height: int) -> bytes:
     stream = io.BytesIO()
     canvas.save(stream, format="JPEG", quality=_QUALITY, subsampling=0)
     return stream.getvalue()
+
+
+class Shown:
+    """The pictures of one study as they are sent; safe for threads.
+
+    Both of a pair are made when either is asked for, and both weigh the same, so that neither the
+    time nor the length of an answer says which is which. Chance bytes after the end of each make
+    the same picture another file in every battle. Whoever compares what is drawn knows it again.
+    """
+
+    def __init__(self, images: ImageStore, width: int, height: int, *, room: int = _ROOM) -> None:
+        self._images, self._size = images, (width, height)
+        self._room, self._held = room, 0
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._locks = [Lock() for _ in range(64)]
+        self._keeping = Lock()
+
+    def pair(self, left: str, right: str) -> tuple[bytes, bytes]:
+        """Return two stored pictures, encoded anew and of one length."""
+        made = self._encoded(left), self._encoded(right)
+        longest = max(map(len, made)) + _SALT
+        length = -(-longest // _STEP) * _STEP
+        one, other = (data + secrets.token_bytes(length - len(data)) for data in made)
+        return one, other
+
+    def _encoded(self, digest: str) -> bytes:
+        with self._locks[int(digest[:8], 16) % len(self._locks)]:  # two ask at once; one works
+            with self._keeping:
+                if digest in self._kept:
+                    self._kept.move_to_end(digest)
+                    return self._kept[digest]
+            data = encode(self._images.open(digest), *self._size)
+            with self._keeping:
+                self._keep(digest, data)
+        return data
+
+    def _keep(self, digest: str, data: bytes) -> None:
+        self._kept[digest] = data
+        self._held += len(data)
+        while self._held > self._room:
+            _, oldest = self._kept.popitem(last=False)
+            self._held -= len(oldest)

@@ -15,6 +15,7 @@ from arena.cli.options import (
     opened,
 )
 from evalkit.commands import AsJson, print_json
+from evalkit.errors import StudyError
 
 app = typer.Typer()
 
@@ -50,9 +51,28 @@ def audit(
     fragility: Annotated[
         bool, typer.Option("--fragility", help="Also: how little would change the ratings.")
     ] = False,
+    blindness: Annotated[
+        bool,
+        typer.Option("--blindness", help="Instead: does the page tell who made a picture?"),
+    ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Of a page that is running; else a copy of the study is served."),
+    ] = None,
+    battles: Annotated[
+        int, typer.Option(min=3, help="To be looked at for --blindness; more see more.")
+    ] = 60,
     as_json: AsJson = False,
 ) -> None:
-    """Count what may have gone wrong: balance, sides, raters, agreement, what was undone."""
+    """Count what may have gone wrong: balance, sides, raters, agreement, what was undone.
+
+    With --blindness, take part in a copy of the study as a rater and as a script, and search all
+    that is sent for what tells the models apart. With --url, raters of the running page pass over
+    so many battles, and nothing is voted.
+    """
+    if blindness or url:
+        _blindness(database, study, url, battles, as_json)
+        return
     frame = named_votes(database, study, votes, criterion)
     document, lines = _counted(database, study) if database else ({}, [])
     if len(frame):
@@ -68,6 +88,26 @@ def audit(
             document["fragility"] = card.to_dict()
             lines += ["", *card.lines()]
     print_json(document) if as_json else print("\n".join(lines))
+
+
+def _blindness(
+    database: str | None, study: str | None, url: str | None, battles: int, as_json: bool
+) -> None:
+    from arena import rehearsal, studies
+
+    if database is None:
+        raise StudyError(
+            "--blindness needs --database: it says which model is behind which picture."
+        )
+    with opened(database) as store:
+        name = studies.only_study(store, study)
+        found = rehearsal.audit(store, name, url=url, battles=battles)
+    print_json(found.to_dict()) if as_json else print("\n".join(found.lines()))
+    if found.leaks:
+        raise StudyError(
+            f"The page of {name!r} tells what it must not: {', '.join(found.leaks)}. "
+            "Take no votes until it is mended."
+        )
 
 
 def _counted(database: str, study: str | None) -> tuple[dict[str, Any], list[str]]:

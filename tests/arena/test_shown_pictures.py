@@ -95,3 +95,47 @@ def test_sizes_are_read_and_damage_is_named(tmp_path: Path) -> None:
         pictures.size(store, digest)
     with pytest.raises(ImageError, match="is missing"):
         pictures.size(store, "0" * 64)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> tuple[ImageStore, list[str]]:
+    images = ImageStore(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    drawn = [Image.new("RGB", (64, 64), (i * 40, 9, 9)) for i in range(4)]
+    return images, [images.put(i) for i in (*drawn, Image.fromarray(noise))]
+
+
+def test_both_of_a_pair_weigh_the_same(kept: tuple[ImageStore, list[str]]) -> None:
+    images, (flat, *_, noisy) = kept
+    left, right = pictures.Shown(images, 512, 512).pair(flat, noisy)
+    assert len(left) == len(right)
+    assert len(left) % 4096 == 0
+    assert np.array_equal(decoded(left), decoded(pictures.encode(images.open(flat), 512, 512)))
+    assert np.array_equal(decoded(right), decoded(pictures.encode(images.open(noisy), 512, 512)))
+
+
+def test_the_same_picture_is_another_file_every_time(kept: tuple[ImageStore, list[str]]) -> None:
+    images, (one, other, *_) = kept
+    shown = pictures.Shown(images, 512, 512)
+    assert shown.pair(one, other)[0] != shown.pair(one, other)[0]
+
+
+def test_a_picture_is_encoded_once_while_there_is_room(
+    kept: tuple[ImageStore, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, (a, b, c, *_) = kept
+    made: list[int] = []
+
+    def encode(image: Image.Image, width: int, height: int) -> bytes:
+        made.append(1)
+        return bytes(1000)
+
+    monkeypatch.setattr(pictures, "encode", encode)
+    shown = pictures.Shown(images, 512, 512, room=2500)
+    shown.pair(a, b)
+    shown.pair(b, a)
+    assert len(made) == 2
+    shown.pair(c, a)  # the oldest goes: b
+    assert len(made) == 3
+    shown.pair(b, c)
+    assert len(made) == 4
