@@ -58,7 +58,7 @@ def tell(
 
     def explained(values: Floats) -> Floats:
         moments = values @ design
-        return np.einsum("...i,ij,...j->...", moments, inverse, moments)
+        return np.asarray(np.einsum("...i,ij,...j->...", moments, inverse, moments))
 
     signs = np.random.default_rng(seed).choice((-1.0, 1.0), (flips, len(measured)))
     found = explained(measured)

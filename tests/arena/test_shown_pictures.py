@@ -137,5 +137,5 @@ def test_a_picture_is_encoded_once_while_there_is_room(
     assert len(made) == 2
     shown.pair(c, a)  # the oldest goes: b
     assert len(made) == 3
-    shown.pair(b, c)
+    shown.pair(b, a)
     assert len(made) == 4
