@@ -136,7 +136,7 @@ def shared(patch: Patch, run: Run) -> None:
 
 
 def talkative(patch: Patch, run: Run) -> None:
-    patch.setattr(app, "_in_words", lambda error: page.Notice("nonsense", words=repr(error)))
+    patch.setattr(app, "_in_words", lambda error: app.Notice("", words=repr(error)))
 
 
 def failing(patch: Patch, run: Run) -> None:
