@@ -29,7 +29,7 @@ class Tally:
 
     ``counts[p, o]`` is the number of votes of outcome ``o`` (in the order of ``OUTCOMES``) with
     model ``left[p]`` on the left and ``right[p]`` on the right. ``cell[n] = 4 * p + o`` says where
-    vote ``n`` was counted.
+    vote ``n`` was counted. A pair may come more than once, with other covariates.
     """
 
     models: tuple[str, ...]
@@ -37,6 +37,8 @@ class Tally:
     right: Ints
     counts: Ints
     cell: Codes
+    covariates: Floats | None = None
+    """Left less right, pairs x covariates."""
 
     @property
     def votes(self) -> int:
@@ -46,7 +48,7 @@ class Tally:
     def matrix(self, outcomes: Sequence[int]) -> Ints:
         """Return models x models counts of these outcomes, the left model in the rows."""
         table = np.zeros((len(self.models),) * 2, dtype=np.int64)
-        table[self.left, self.right] = self.counts[:, list(outcomes)].sum(axis=1)
+        np.add.at(table, (self.left, self.right), self.counts[:, list(outcomes)].sum(axis=1))
         return table
 
     def wins(self) -> Ints:
@@ -88,7 +90,21 @@ class Tally:
             right=rank[self.right[used]],
             counts=counts[used],
             cell=cell if used.all() else 4 * number[cell // 4] + cell % 4,
+            covariates=None if self.covariates is None else self.covariates[used],
         )
+
+    def split(self, covariates: Floats) -> Tally:
+        """Count votes of one pair apart where their covariates (votes x covariates) differ."""
+        pair = self.cell.astype(np.int64) // 4
+        code = pair
+        for column in covariates.T:
+            kinds, kind = np.unique(column, return_inverse=True)
+            code = np.unique(code * len(kinds) + kind, return_inverse=True)[1]
+        _, first, place = np.unique(code, return_index=True, return_inverse=True)
+        cell = 4 * place + self.cell % 4
+        counts = occurrences(cell, 4 * len(first)).reshape(-1, 4)
+        left, right = self.left[pair[first]], self.right[pair[first]]
+        return Tally(self.models, left, right, counts, cell, covariates[first])
 
 
 def count(votes: pd.DataFrame) -> Tally:
@@ -105,7 +121,7 @@ def count(votes: pd.DataFrame) -> Tally:
     models, left, right = _sides(votes["left"], votes["right"])
     _refuse(left == right, votes["left"], "the model {value!r} battles itself; drop the row")
     if "side_swapped" in votes.columns:
-        swapped = _truth(votes["side_swapped"])
+        swapped = truth(votes["side_swapped"])
         left, right = np.where(swapped, right, left), np.where(swapped, left, right)
         outcome = np.where(swapped, np.array(MIRRORED, dtype=np.int8)[outcome], outcome)
     size = len(models)
@@ -194,7 +210,7 @@ def _outcomes(column: pd.Series[Any]) -> Codes:
     return outcome
 
 
-def _truth(column: pd.Series[Any]) -> NDArray[np.bool_]:
+def truth(column: pd.Series[Any]) -> NDArray[np.bool_]:
     """Read true, false or nothing, also as the words or numbers of a CSV file."""
     codes, values = factorise(column)
     words = ("true", "1", "1.0", "false", "0", "0.0", "")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arena.tally import BOTH_BAD, LEFT, RIGHT, TIE, count
+from arena.tally import BOTH_BAD, LEFT, RIGHT, TIE, Tally, count
 from evalkit.errors import VotesError
 
 VOTES = pd.DataFrame(
@@ -34,6 +34,33 @@ def test_counts_by_ordered_pair_and_outcome():
         names = tally.models[tally.left[pair]], tally.models[tally.right[pair]]
         assert names == tuple(VOTES.loc[row, ["left", "right"]])
         assert ["left", "right", "tie", "both_bad"][outcome] == VOTES.loc[row, "winner"]
+
+
+def test_a_pair_that_comes_twice_is_added_up():
+    twice = Tally(
+        ("a", "b"), np.array([0, 0]), np.array([1, 1]),
+        np.array([[2, 1, 0, 1], [3, 0, 4, 0]]), np.zeros(11, dtype=np.int8),
+    )  # fmt: skip
+    assert twice.matrix([LEFT]).tolist() == [[0, 5], [0, 0]]
+    assert twice.wins().tolist() == [[0, 5], [1, 0]]
+    assert twice.draws().tolist() == [[0, 5], [5, 0]]
+
+
+def test_votes_with_other_covariates_are_counted_apart():
+    tally, steps = count(VOTES), np.array([0.0, 1.0, 0.0, 2.0, 1.0, 0.0])
+    apart = tally.split(np.column_stack([steps, -steps]))
+    assert apart.matrix(range(4)).tolist() == tally.matrix(range(4)).tolist()
+    assert (len(apart.left), apart.votes) == (5, 6)
+    for vote, cell in enumerate(apart.cell):
+        old, (pair, outcome) = tally.cell[vote] // 4, divmod(cell, 4)
+        assert apart.covariates[pair].tolist() == [steps[vote], -steps[vote]]
+        assert (apart.left[pair], apart.right[pair]) == (tally.left[old], tally.right[old])
+        assert outcome == tally.cell[vote] % 4
+    assert apart.counts.ravel()[apart.cell].all()
+    some = apart.only([0, 1])
+    assert sorted(some.covariates[:, 0]) == [0, 0, 1]
+    assert len(some.covariates) == len(some.left)
+    same(tally.split(np.zeros((6, 1))), tally)
 
 
 def test_only_keeps_the_votes_of_some_models_and_outcomes():
