@@ -22,6 +22,8 @@ OPTIONAL = (
     *("rater", "prompt", "criterion", "side_swapped", "seconds", "simulated", "category"),
     *("left_generation", "right_generation", "purpose", "gold", "protocol", "language"),
 )
+GIVEN = ("budget",)
+"""Read where a file has it, and not written: a study knows it from its models."""
 CHECKS = ("gold", "repeat")
 """Purposes of votes that say something of the rater, and rate no model."""
 WINNERS = tuple(o.value for o in Outcome)
@@ -32,14 +34,16 @@ _TRUTH = {"": False, "false": False, "no": False, "0": False, "true": True, "yes
 def read_csv(path: Path) -> pd.DataFrame:
     """Read a votes.csv and check every line; raise VotesError naming the line and the value.
 
-    Returns the columns ``left, right, winner`` and those of ``OPTIONAL`` that the file has; blank
-    cells of these are missing values. ``left`` is always what was shown on the left: rows marked
-    ``side_swapped`` are turned round, and that column is gone.
+    Returns the columns ``left, right, winner``, those of ``OPTIONAL`` and ``GIVEN`` that the file
+    has, and every pair of ``left_NAME, right_NAME``, which may be a covariate; blank cells of these
+    are missing values. ``left`` is always what was shown on the left: rows marked ``side_swapped``
+    are turned round, and that column is gone.
     """
     import pandas as pd
 
     header, rows = _rows(path, _text(path))
-    checks = {name: _CHECKS[name] for name in header if name in _CHECKS}
+    checks = _CHECKS | dict.fromkeys(sided(header), _optional)
+    checks = {name: checks[name] for name in header if name in checks}
     columns: dict[str, list[Any]] = {name: [] for name in checks}
     cells = [(header.index(name), check, columns[name].append) for name, check in checks.items()]
     for line, row in rows:
@@ -53,7 +57,14 @@ def read_csv(path: Path) -> pd.DataFrame:
                 f"{path}, line {line}: {columns['left'][-1]!r} is compared with itself. "
                 "A battle needs two models."
             )
-    return _as_shown(pd.DataFrame(columns).astype({name: _TYPES[name] for name in checks}))
+    return _as_shown(pd.DataFrame(columns).astype({n: _TYPES.get(n, "str") for n in checks}))
+
+
+def sided(header: Sequence[str]) -> list[str]:
+    """Return the columns that say one thing of the left and of the right picture, side by side."""
+    names = [name.removeprefix("left_") for name in header if name.startswith("left_")]
+    pairs = ((f"left_{name}", f"right_{name}") for name in names if name)
+    return [column for pair in pairs if pair[1] in header for column in pair]
 
 
 def table(votes: Sequence[VoteRow]) -> pd.DataFrame:
@@ -139,7 +150,7 @@ def _rows(path: Path, text: str) -> tuple[list[str], Iterator[tuple[int, list[st
     if first is None:
         raise VotesError(f"{path} is empty. Its first line should be: {','.join(REQUIRED)}")
     header = [name.strip().lower() for name in first]
-    for name in (*REQUIRED, *OPTIONAL):
+    for name in (*REQUIRED, *OPTIONAL, *GIVEN, *sided(header)):
         if header.count(name) > 1 or (name in REQUIRED and name not in header):
             how = "more than one column" if name in header else "no column"
             raise VotesError(
@@ -236,6 +247,7 @@ _CHECKS: dict[str, Callable[[str], Any]] = {
     "gold": _gold,
     "protocol": _optional,
     "language": _optional,
+    "budget": _optional,
 }
 _TYPES: dict[str, str] = dict.fromkeys(_CHECKS, "str") | {
     "side_swapped": "bool",
@@ -253,8 +265,8 @@ def _as_shown(votes: pd.DataFrame) -> pd.DataFrame:
     turned = {"winner": votes["winner"].mask(swapped, mirrored)}
     if "gold" in votes:
         turned["gold"] = votes["gold"].mask(swapped, votes["gold"].map(mirror))
-    for one, other in (("left", "right"), ("left_generation", "right_generation")):
-        if one in votes and other in votes:
-            turned[one] = votes[one].mask(swapped, votes[other])
-            turned[other] = votes[other].mask(swapped, votes[one])
+    columns = ["left", "right", *sided(list(votes.columns))]
+    for one, other in zip(columns[::2], columns[1::2], strict=True):
+        turned[one] = votes[one].mask(swapped, votes[other])
+        turned[other] = votes[other].mask(swapped, votes[one])
     return votes.assign(**turned)

@@ -224,3 +224,20 @@ def test_known_answers_are_read_in_the_sides_that_were_shown(tmp_path: Path) -> 
     path.write_text("left,right,winner,gold\na,b,left,a\n")
     with pytest.raises(VotesError, match="line 2: gold is 'a'"):
         votes.read_csv(path)
+
+
+def test_what_a_file_says_of_both_sides_is_kept_and_turned_round_with_them(tmp_path: Path) -> None:
+    text = (
+        "left,right,winner,side_swapped,left_steps,right_steps,left_alone,other,budget,category\n"
+        "a,b,left,true,4,50,x,y,few,\n"
+        "a,b,left,false,,8,x,y,,色\n"
+    )
+    frame = votes.read_csv(write(tmp_path, text))
+    assert {"left_alone", "other"}.isdisjoint(frame.columns)
+    assert frame["left_steps"].fillna("").tolist() == ["50", ""]
+    assert frame["right_steps"].tolist() == ["4", "8"]
+    assert frame["budget"].fillna("").tolist() == ["few", ""]
+    assert frame["category"].fillna("").tolist() == ["", "色"]
+    twice = text.replace("left_alone", "left_steps")
+    with pytest.raises(VotesError, match="more than one column 'left_steps'"):
+        votes.read_csv(write(tmp_path, twice))
