@@ -37,6 +37,16 @@ class Equivalence:
     p: float
     equivalent: bool
 
+    @property
+    def words(self) -> str:
+        """What the tests say, in a sentence's words."""
+        pair, within = f"{self.first} and {self.second}", f"{self.margin:g} Elo"
+        if self.equivalent:
+            return f"{pair} are tied within {within}"
+        if self.low > self.margin or self.high < -self.margin:
+            return f"{pair} are more than {within} apart"
+        return f"{pair} are not shown to be tied within {within}, nor to be further apart"
+
 
 def quantile(level: float, freedom: float) -> float:
     """Return the two-sided t quantile (normal when ``freedom`` is infinite)."""

@@ -1,4 +1,4 @@
-"""Elo as papers use it: online updates, averaged over shuffled replays of the votes."""
+"""Elo as papers use it, averaged over shuffled replays, and as arenas once did, vote by vote."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arena.tally import LEFT, RIGHT, Floats, Tally
+from arena.tally import LEFT, RIGHT, Floats, Ints, Tally
 
 START = 1000.0
 K_FACTOR = 1.0
+SEQUENTIAL_K = 4.0
+"""Of Chatbot Arena's online Elo in 2023; the larger, the more the last votes decide."""
 UPDATES = 20_000_000
 """Replays are limited to about this many updates in all: 1000 up to 20 000 votes, at least 10."""
 
@@ -34,6 +36,37 @@ def replay(tally: Tally, *, replays: int = 1000, seed: int = 0) -> Replays:
     runs = _replay(tally, rounds, np.random.default_rng(seed))
     error = runs.std(axis=0, ddof=1) / np.sqrt(rounds)
     return Replays(runs.mean(axis=0), error, rounds)
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """Elo after the first so many votes, in the order in which they were cast."""
+
+    votes: Ints
+    ratings: Floats
+    """Points in time x models."""
+
+
+def history(tally: Tally, *, k: float = SEQUENTIAL_K, points: int = 100) -> History:
+    """Update Elo vote by vote, ties half, and look at evenly spaced points in time.
+
+    It shows how a study went. It is no rating: the same votes in another order end elsewhere, and
+    a model that has changed nothing moves with the luck of its last battles.
+    """
+    pair, outcome = tally.cell.astype(np.int64) // 4, tally.cell % 4
+    score = np.where(outcome == LEFT, 1.0, np.where(outcome == RIGHT, 0.0, 0.5))
+    stops = np.unique(np.linspace(0, tally.votes, min(points, tally.votes) + 1).round())[1:]
+    now = [START] * len(tally.models)
+    rows = zip(tally.left[pair].tolist(), tally.right[pair].tolist(), score.tolist(), strict=True)
+    seen = []
+    at = set(stops.astype(int).tolist())
+    for number, (one, other, won) in enumerate(rows, start=1):
+        change = k * (won - 1 / (1 + 10 ** ((now[other] - now[one]) / 400)))
+        now[one] += change
+        now[other] -= change
+        if number in at:
+            seen.append(list(now))
+    return History(stops.astype(np.int64), np.array(seen))
 
 
 def _replay(tally: Tally, lanes: int, rng: np.random.Generator) -> Floats:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from arena import elo
+from arena import elo, slopes
 from arena.clusters import Clusters, Groups, group
 from arena.comparisons import quantile, two_sided
 from arena.identify import finite_ties
@@ -42,6 +42,7 @@ class Options:
     level: float = 0.95
     replicates: int = 1000
     seed: int = 0
+    covariates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for kind, name, known in (
@@ -56,6 +57,11 @@ class Options:
                 f"both_bad='ground' goes with davidson or bradley-terry, not with {self.model}, "
                 "which has no grounded law with a single best fit. Choose davidson, or count "
                 "both_bad as a tie or drop it."
+            )
+        if self.covariates and self.model == "elo":
+            raise EvalkitError(
+                f"Paper-style Elo knows no covariates ({', '.join(self.covariates)}). Rate with "
+                "davidson, rao-kupper or bradley-terry."
             )
         if not 0 < self.level < 1:
             raise EvalkitError(f"An interval's level lies between 0 and 1, not at {self.level}.")
@@ -151,7 +157,6 @@ def _unknown(size: int) -> Floats:
 
 
 def _fitted(tally: Tally, groups: Groups, options: Options) -> Estimate:
-    pairs = Pairs(tally.left, tally.right)
     counts = outcome_counts(
         tally.counts[None], split_ties=options.split_ties, ground=options.ground
     )
@@ -162,8 +167,9 @@ def _fitted(tally: Tally, groups: Groups, options: Options) -> Estimate:
         ground=options.ground,
         threshold=options.model == "rao-kupper",
     )
-    plain = _converged(newton(pairs, counts, shape))
-    sided = _with_side(pairs, counts, shape)
+    plain, told = slopes.fit(tally, counts, shape, options.covariates)
+    pairs, plain = told.pairs, _converged(plain)
+    sided = _with_side(pairs, counts, plain.shape)
     chosen = sided if options.adjust_side and isinstance(sided, Fit) else plain
     spread = _spread(chosen, pairs, tally, groups, options)
     side, warnings = _side_effect(plain, sided, pairs, tally, groups, options)
@@ -177,6 +183,10 @@ def _fitted(tally: Tally, groups: Groups, options: Options) -> Estimate:
         "side_effect": side,
         "intervals": _interval_facts(spread, groups, options, size),
     }
+    if options.covariates:
+        found = slopes.facts(chosen, spread, told, options.covariates, POINTS, options.level)
+        facts["covariates"] = found
+        warnings += [f"{name}: {why}; the ratings ignore it" for name, why in told.refused.items()]
     if spread.failed:
         warnings.append(f"{spread.failed} bootstrap replicates had no finite estimate")
     return Estimate(

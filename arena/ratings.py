@@ -12,6 +12,7 @@ import pandas as pd
 
 from arena import comparisons, grounding, line, standings
 from arena.clusters import Clusters, clusters
+from arena.covariates import differences
 from arena.estimate import (
     CENTRE,
     POINTS,
@@ -113,6 +114,8 @@ class Ratings:
         """Test whether two models differ by less than ``margin`` Elo points (TOST)."""
         if not margin > 0:
             raise EvalkitError(f"An equivalence margin must be above 0 Elo points, not {margin}.")
+        if self.level <= 0.5:
+            raise EvalkitError(f"Two one-sided tests need a level above 0.5, not {self.level}.")
         difference, error = self.difference(first, second)
         alpha = 1 - self.level
         names = (first, second)
@@ -186,6 +189,7 @@ def fit(
     level: float = 0.95,
     replicates: int = 1000,
     seed: int = 0,
+    covariates: Sequence[str] = (),
 ) -> Ratings:
     """Rate the models that ``votes`` (shaped like votes.csv) compare.
 
@@ -195,7 +199,9 @@ def fit(
     ``both_bad`` is counted as a tie, dropped (``"drop"``), or an outcome of its own
     (``"ground"``), which tells how far each model stands above or below a line of good enough.
     The left side's advantage is always estimated beside the ratings and reported; ``adjust_side``
-    puts it into their model.
+    puts it into their model. ``covariates`` are numbers that differ between the two pictures, each
+    in columns ``left_NAME`` and ``right_NAME``: their slopes are estimated, and the ratings are
+    those at equal values; votes that do not know a value are left out, and counted.
 
     Raises:
         VotesError: a row is no vote, or the fit does not converge.
@@ -203,6 +209,8 @@ def fit(
     """
     by = (cluster,) if isinstance(cluster, str) else tuple(cluster or ())
     options = Options(model, by, method, anchor, both_bad, adjust_side, level, replicates, seed)
+    if covariates:
+        return _with_covariates(votes, replace(options, covariates=tuple(covariates)))
     return _rate(count(votes), options, votes)
 
 
@@ -221,6 +229,21 @@ def fit_counts(
     """Rate as ``fit`` does where only counts are known, and with them neither rater nor prompt."""
     options = Options(model, (), method, anchor, both_bad, adjust_side, level, replicates, seed)
     return _rate(counts, options)
+
+
+def _with_covariates(votes: pd.DataFrame, options: Options) -> Ratings:
+    """Rate the votes that know all of their covariates, and count the others."""
+    every, gaps = count(votes), differences(votes, options.covariates)
+    known = np.isfinite(gaps).all(axis=1)
+    names = ", ".join(options.covariates)
+    if not known.any():
+        raise VotesError(f"No vote knows {names} of both pictures. Rate without, or fill it in.")
+    kept = votes.iloc[np.flatnonzero(known)]
+    found = _rate((every if known.all() else count(kept)).split(gaps[known]), options, kept)
+    if missing := int((~known).sum()):
+        note = f"{missing} of {len(votes)} votes are left out: {names} of a picture is not known"
+        found.diagnostics["warnings"].append(note)
+    return found
 
 
 def _rate(everything: Tally, options: Options, votes: pd.DataFrame | None = None) -> Ratings:
@@ -324,10 +347,18 @@ def _diagnostics(
         "scale": {"base": 10, "spread": 400, "zero": zero[0], "at": zero[1]},
         "ranks": "simultaneous, among the rated models, from Holm's tests of all pairs",
         "tie_parameter": {"estimate": None},
+        **_untold(options),
         **(result.facts if result else {}),
         **_line(part, result, options),
         "warnings": notes,
     }
+
+
+def _untold(options: Options) -> dict[str, Any]:
+    """Say of covariates what holds where nothing was fitted."""
+    none = {"estimate": None, "status": "not estimated: no two models have ratings that differ"}
+    found = [{"name": name, **none} for name in options.covariates]
+    return {"covariates": found} if found else {}
 
 
 def _line(part: Tally, result: Estimate | None, options: Options) -> dict[str, Any]:

@@ -54,8 +54,10 @@ def named_votes(
     file: Path | None,
     criterion: str | None = None,
     bundle: Path | None = None,
+    *,
+    every: bool = False,
 ) -> pd.DataFrame:
-    """Read votes from the one place that was named."""
+    """Read votes from the one place that was named; ``every`` keeps those of several criteria."""
     from arena import votes
 
     if sum(place is not None for place in (database, file, bundle)) != 1:
@@ -63,12 +65,14 @@ def named_votes(
             "Say where the votes are: --database URL --study NAME, --votes FILE or --bundle FILE."
         )
     if file is not None:
-        return votes.of_criterion(votes.read_csv(file), criterion)
+        frame = votes.read_csv(file)
+        return frame if every else votes.of_criterion(frame, criterion)
     from arena import studies
 
     with bundled(bundle) if bundle else opened(str(database)) as store:
         standing = studies.standing_votes(store, studies.only_study(store, study), checks=True)
-    return votes.of_criterion(votes.table(standing), criterion)
+    frame = votes.table(standing)
+    return frame if every else votes.of_criterion(frame, criterion)
 
 
 def leave_out(votes: pd.DataFrame, rules: list[str]) -> Exclusion | None:

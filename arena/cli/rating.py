@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from arena.cli.asking import Answer, Wanted, answered, of_boards
 from arena.cli.options import (
     Database,
     MaybeDatabase,
@@ -22,8 +23,6 @@ from evalkit.errors import VotesError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from arena.exclusion import Exclusion
-    from arena.ratings import Ratings
 
 app = typer.Typer()
 
@@ -37,9 +36,38 @@ def rate(
     model: Annotated[
         str, typer.Option(help="davidson, rao-kupper, bradley-terry or elo.")
     ] = "davidson",
-    criterion: Annotated[
-        str | None, typer.Option(help="Only the votes of this criterion of a votes.csv.")
+    criterion: Annotated[str | None, typer.Option(help="Only the votes of this criterion.")] = None,
+    by: Annotated[
+        Literal["category", "criterion", "language", "budget"] | None,
+        typer.Option(help="A board for each level; budget: tiers of steps."),
     ] = None,
+    both_bad: Annotated[
+        Literal["tie", "drop", "ground"],
+        typer.Option(help="What a both-bad vote is; ground: an outcome that draws a line."),
+    ] = "tie",
+    anchor: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL[=ELO]", help="Hold this model at a rating, 1000 if none."),
+    ] = None,
+    cluster: Annotated[
+        Literal["rater", "prompt", "both", "none"] | None,
+        typer.Option(help="Which votes belong together; both, as far as known, if not said."),
+    ] = None,
+    level: Annotated[float, typer.Option(help="The level of intervals and tests.")] = 0.95,
+    covariate: Annotated[
+        list[str] | None,
+        typer.Option(help="A number that differs between the pictures (steps); repeat it."),
+    ] = None,
+    tied: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A,B=ELO", help="Are A and B tied within so many points? Repeat it."),
+    ] = None,
+    paper_style: Annotated[
+        bool, typer.Option("--paper-style", help="Beside: Elo by shuffled replays, as in papers.")
+    ] = False,
+    elo_history: Annotated[
+        bool, typer.Option("--elo-history", help="Beside: Elo vote by vote, how the study went.")
+    ] = False,
     live: Annotated[
         bool, typer.Option("--live", help="From the counts kept in the database: at once.")
     ] = False,
@@ -50,77 +78,67 @@ def rate(
     assisted: Annotated[
         bool, typer.Option("--assisted", help="Narrow the intervals with the scores of --run.")
     ] = False,
-    run: Annotated[Path | None, typer.Option(help="The judged run, for --assisted.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="The run that drew the pictures: for --assisted, --covariate, budgets."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Rate the models from the votes, with intervals; what the votes cannot say is not said."""
-    if assisted != (run is not None) or (assisted and live):
-        raise VotesError("Scores assist with --assisted --run DIR, both, and without --live.")
-    left_out = None
+    wanted = Wanted(
+        model, by, both_bad, anchor, cluster, level, tuple(covariate or ()), tuple(tied or ()),
+        paper_style, elo_history, live, tuple(exclude or ()), assisted, run,
+    )  # fmt: skip
+    wanted.check(criterion)
     if live:
-        if exclude:
-            raise VotesError("--live knows no raters, so it leaves none out: drop it or --exclude.")
-        ratings = _live(database, study, votes or bundle, model, criterion)
+        answer = _live(database, study, votes or bundle, wanted, criterion)
     else:
-        from arena.ratings import fit
-        from arena.votes import rated
-
-        frame = named_votes(database, study, votes, criterion, bundle)
-        left_out = leave_out(frame, exclude or [])
-        frame = left_out.kept if left_out else frame
-        if run is not None:
-            _assist(rated(frame), run, model, left_out, as_json)
-            return
-        ratings = fit(rated(frame), model=model)  # type: ignore[arg-type]
-    document = ratings.to_dict()
+        every = named_votes(database, study, votes, criterion, bundle, every=by == "criterion")
+        answer = _rate(every, wanted)
     if as_json:
-        print_json(document | ({"exclusion": left_out.to_dict()} if left_out else {}))
-        return
-    _show(document)
-    if left_out:
-        print("\n".join(left_out.lines()))
+        print_json(answer.document)
+    else:
+        print("\n".join(answer.lines))
 
 
-def _assist(
-    votes: pd.DataFrame, run: Path, model: str, left_out: Exclusion | None, as_json: bool
-) -> None:
+def _rate(every: pd.DataFrame, wanted: Wanted) -> Answer:
+    from arena import votes
+
+    left_out = leave_out(every, list(wanted.exclude))
+    frame = votes.rated(left_out.kept if left_out else every)
+    if wanted.assisted and wanted.run is not None:
+        answer = _assist(frame, wanted.run, wanted.model)
+    else:
+        answer = answered(wanted.filled(frame), wanted)
+    return answer.beside(left_out) if left_out else answer
+
+
+def _assist(votes: pd.DataFrame, run: Path, model: str) -> Answer:
     from arena.assisted import fit
     from arena.judged import read
     from evalkit.runs import Run
 
     found = fit(votes, read(Run.open(run)), model)
-    if as_json:
-        print_json(found.to_dict() | ({"exclusion": left_out.to_dict()} if left_out else {}))
-    else:
-        print("\n".join([*found.lines(), *(left_out.lines() if left_out else ())]))
+    return Answer(found.to_dict(), found.lines())
 
 
 def _live(
-    database: str | None, study: str | None, file: Path | None, model: str, criterion: str | None
-) -> Ratings:
+    database: str | None,
+    study: str | None,
+    file: Path | None,
+    wanted: Wanted,
+    criterion: str | None,
+) -> Answer:
     from arena import live, studies
 
     if database is None or file is not None:
         raise VotesError("--live reads the counts of a database: say --database URL --study NAME.")
     with opened(database) as store:
         name = studies.only_study(store, study)
-        return live.board(store, name, model, criterion=criterion)  # type: ignore[arg-type]
-
-
-def _show(document: dict[str, Any]) -> None:
-    rows, facts = document["ratings"], document["diagnostics"]
-    width = max([5, *(len(r["model"]) for r in rows)])
-    print(f"{'model':<{width}}  rating  95 % interval    rank  battles  status")
-    for r in rows:
-        value = "     -" if r["rating"] is None else f"{r['rating']:6.0f}"
-        known = r["low"] is not None and r["high"] is not None
-        interval = f"[{r['low']:.0f}, {r['high']:.0f}]" if known else "-"
-        rank = "-".join(dict.fromkeys(str(r[k]) for k in ("rank_low", "rank_high") if r[k])) or "-"
-        cells = f"{interval:<15} {rank:>5} {r['battles']:>8}"
-        print(f"{r['model']:<{width}}  {value}  {cells}  {r['status']}")
-    print(f"\n{facts['votes_used']} of {facts['votes']} votes. {facts['method']}.")
-    for warning in facts["warnings"]:
-        print(f"Note: {warning}.")
+        if wanted.by is None:
+            return answered(live.counted(store, name, criterion), wanted)
+        models = live.models(store, name)
+        return of_boards(live.boards(store, name, wanted.by, wanted.asked(models), criterion))
 
 
 @app.command()

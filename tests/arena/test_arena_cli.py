@@ -345,7 +345,8 @@ def test_raters_are_left_out_by_the_rules_that_are_named(arena: Terminal, file: 
     assert "Alarm" in text
     assert "too-few" in arena.fails("rate", "--votes", file, "--exclude", "too-quick")
     live = arena.fails("rate", "--database", "a", "--live", "--exclude", "too-few")
-    assert "--live knows no raters" in live
+    assert "know no raters, prompts, pictures or order of votes" in live
+    assert "does not go with --exclude" in live
 
 
 def test_each_rater_has_a_card(arena: Terminal, file: Path) -> None:
@@ -483,5 +484,5 @@ def test_scores_assist_ratings_when_both_are_named(arena: Terminal, tmp_path: Pa
     found = arena.json("rate", *where, "--assisted", "--run", run.path, "--exclude", "too-few=1")
     assert found["plain"]["ratings"][0]["model"] == "alpha-model"
     assert found["exclusion"]
-    for words in (["--assisted"], ["--run", run.path], ["--assisted", "--run", "x", "--live"]):
+    for words in (["--assisted"], ["--run", run.path]):
         assert "--assisted --run DIR" in arena.fails("rate", *where, *words)
