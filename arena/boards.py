@@ -142,8 +142,10 @@ class Boards:
                 "intervals and ranks hold for each board by itself: of many boards some mislead"
             )
         if self.without:
-            across = " of its own, or are between two budgets" if self.by == "budget" else ""
-            notes.append(f"{self.without} votes name no {self.by}{across}, and are in no board")
+            why = f"name no {self.by}"
+            if self.by == "budget":
+                why = "do not know their budget, or are between models of two budgets"
+            notes.append(f"{self.without} votes {why}, and are in no board")
         return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -189,9 +191,10 @@ def by_level(votes: pd.DataFrame, by: str, asked: Asked | None = None) -> Boards
         for level, part in votes.groupby(named.to_numpy(), sort=True)
     }
     if not parts:
-        raise VotesError(
-            f"No vote has a {by}, so there is no board. Rate without --by, or name the {by}."
-        )
+        cure = f"Rate without --by, or name the {by}."
+        if by == "budget":
+            cure = "Name the model that all budgets are compared with: --anchor MODEL."
+        raise VotesError(f"No vote has a {by} of its own, so there is no board. {cure}")
     return of_parts(parts, by, asked, len(votes))
 
 
@@ -282,4 +285,4 @@ def _tied(one: Equivalence | tuple[Tied, str]) -> dict[str, Any]:
         return vars(one) | {"words": one.words}
     question, why = one
     none = dict.fromkeys(("difference", "low", "high", "p", "equivalent"))
-    return vars(question) | none | {"words": f"not tested: {why}"}
+    return vars(question) | none | {"words": f"not tested: {why.removesuffix('.')}"}

@@ -10,15 +10,14 @@ from typing import Any
 
 from arena.boards import Board, Boards
 from arena.elo import History
-from arena.identify import RATED
+from arena.identify import RATED, listing
 from arena.ratings import WORDS
 
 Row = Mapping[str, Any]
 BASE = ("model", "rating", "interval", "rank", "battles")
 """The columns of every table; others go beneath them where a terminal is too narrow."""
-FULL = 3
-"""Boards without any rating that are printed with every model's reason; more are listed."""
-LISTED = 10
+MANY = 24
+"""More boards than this are printed as one line each."""
 MOMENTS = 6
 """Points in time of a history, as many columns as fit beside a model's name."""
 
@@ -31,17 +30,16 @@ def board_lines(board: Board) -> list[str]:
 def boards_lines(boards: Boards) -> list[str]:
     """Print every board under its level, and what holds of all of them once."""
     told = [one for one in boards.boards if one.rated]
-    blank = [one for one in boards.boards if not one.rated]
     shared = set.intersection(*(set(_warnings(one)) for one in told)) if len(told) > 1 else set()
-    lines = []
-    for one in boards.boards:
-        if one.rated or len(blank) <= FULL:
+    if len(boards.boards) > MANY:
+        lines = [*_overview(boards), ""]
+    else:
+        lines = []
+        for one in boards.boards:
             own = [note for note in _warnings(one) if note not in shared]
             lines += [_heading(boards.by, one), *_board(one, boards.anchor), *_notes(own), ""]
-    if len(blank) > FULL:
-        lines += [*_without(boards.by, blank), ""]
     if told:
-        lines += _method(told[0], counts=False)
+        lines += _method(max(told, key=lambda one: one.rated), counts=False)
     used = sum(one.votes for one in boards.boards)
     lines += _wrapped(f"{len(boards.boards)} boards of {used} of {boards.votes} votes.")
     return lines + _notes([*boards.notes, *sorted(shared)])
@@ -76,9 +74,13 @@ def _board(board: Board, anchor: tuple[str, float] | None = None) -> list[str]:
     cells = [[cell(row) for cell in columns.values()] for row in rows]
     lines = _table(list(columns), cells, breaks=len(BASE))
     said = (RATED, *(row["status"] for row in rows if anchor and row["model"] == anchor[0]))
+    named: dict[str, list[str]] = {}
     for row in rows:
-        if row["status"] not in said:
-            lines += _wrapped(f"{row['model']}: {row['status'].removeprefix(f'{RATED}: ')}", "  ")
+        named.setdefault(row["status"], []).append(row["model"])
+    for status, models in named.items():
+        if status not in said:
+            text = status.removeprefix(f"{RATED}: ")
+            lines += _wrapped(f"{listing(models, 8)}: {text}", "  ")
     return lines + _beside(board, facts, board.ratings.level)
 
 
@@ -133,15 +135,25 @@ def _heading(by: str, board: Board) -> str:
     return f"{by} {board.level}: {sizes}"
 
 
-def _without(by: str, blank: Sequence[Board]) -> list[str]:
-    """List the boards that rate nobody, those with most votes first."""
-    first = sorted(blank, key=lambda one: -one.votes)[:LISTED]
-    names = ", ".join(f"{one.level} ({one.votes})" for one in first)
-    more = f" and {len(blank) - LISTED} more" if len(blank) > LISTED else ""
-    return _wrapped(
-        f"No model can be rated in {len(blank)} of the boards by {by} (votes): {names}{more}. "
-        "With --json each says why."
-    )
+def _overview(boards: Boards) -> list[str]:
+    """Print one line a board where there are many: its size, and who may be first."""
+    heads = [boards.by, "votes", "raters", "prompts", "rated"]
+    rows = []
+    for one in boards.boards:
+        sizes = ("-" if n is None else str(n) for n in (one.votes, one.raters, one.prompts))
+        rows.append([str(one.level), *sizes, str(one.rated)])
+    names = ["may be first", *(_first(one) for one in boards.boards)]
+    lines = [f"{line}  {name}" for line, name in zip(_table(heads, rows), names, strict=True)]
+    return [*lines, *_wrapped("With --json each board is there in full.")]
+
+
+def _first(board: Board) -> str:
+    """Name the models that may be first, or say that nobody is rated."""
+    if board.ratings is None or not board.rated:
+        return "no model can be rated"
+    table = board.ratings.table
+    best = table["model"][table["rank_low"].eq(1).fillna(value=False)].tolist()
+    return listing(best, 3) if len(best) < board.rated else "any of them"
 
 
 def _method(board: Board, *, counts: bool = True) -> list[str]:
