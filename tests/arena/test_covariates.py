@@ -101,7 +101,7 @@ def test_sides_do_not_matter():
 def test_what_the_models_or_sides_can_mimic_is_refused_in_words(both_bad):
     votes = sized(400).assign(left_same=7, right_same=7, left_more=2, right_more=1)
     bad = frame(("m0", "m1", "both_bad", 20), ("m2", "m3", "both_bad", 20), ("m1", "m2", "left"))
-    known = {name: 1.0 for name in ("left_megapixels", "right_megapixels")}
+    known = dict.fromkeys(("left_megapixels", "right_megapixels"), 1.0)
     votes = pd.concat(
         [votes, bad.assign(**known, left_same=7, right_same=7, left_more=2, right_more=1)]
     )

@@ -50,3 +50,26 @@ def test_many_votes_get_fewer_replays(monkeypatch):
     assert elo.replay(tally).replays == 15
     monkeypatch.setattr(elo, "UPDATES", 3)
     assert elo.replay(tally).replays == 10
+
+
+def test_a_history_is_elo_in_the_order_of_the_votes():
+    rows = [("a", "b", "left"), ("b", "c", "tie"), ("c", "a", "right"), ("a", "b", "both_bad")] * 5
+    tally = count(pd.DataFrame(rows, columns=["left", "right", "winner"]))
+    found = elo.history(tally, k=1)
+    assert found.votes.tolist() == list(range(1, 21))
+    for number, ratings in zip(found.votes, found.ratings, strict=True):
+        assert ratings == pytest.approx(by_hand(rows, range(number)), abs=1e-9)
+    some = elo.history(tally, k=1, points=3)
+    assert some.votes[-1] == 20
+    assert len(some.votes) == 3
+    assert some.ratings[-1] == pytest.approx(found.ratings[-1])
+    assert elo.history(tally).ratings[-1][0] > found.ratings[-1][0]
+
+
+def test_the_order_of_votes_moves_a_history_and_no_rating():
+    rows = [("a", "b", "left")] * 30 + [("b", "a", "left")] * 30
+    ends = []
+    for order in (rows, rows[::-1]):
+        tally = count(pd.DataFrame(order, columns=["left", "right", "winner"]))
+        ends.append(elo.history(tally).ratings[-1])
+    assert ends[0][0] < 1000 < ends[1][0]

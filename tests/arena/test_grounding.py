@@ -194,3 +194,17 @@ def test_the_bootstrap_agrees_with_the_sandwich_on_the_line():
     ]
     assert width[1] / width[0] == pytest.approx(1, abs=0.12)
     assert replicated.diagnostics["intervals"]["failed_replicates"] == 0
+
+
+def test_the_intervals_of_the_line_and_of_places_by_it_cover():
+    """120 studies of 500 votes, four models; nominal 95 %."""
+    truth = np.array([-0.8, 0.1, 0.5, 0.9])
+    places, lines = [], []
+    for seed in range(120):
+        found = grounded(battles(truth, 500, seed=seed, raters=50), cluster="rater")
+        table = found.table.set_index("model").loc[list("abcd")]
+        places += list((table["over_low"] < truth * POINTS) & (truth * POINTS < table["over_high"]))
+        line = found.diagnostics["line"]
+        lines.append(line["low"] < 1000 - truth.mean() * POINTS < line["high"])
+    assert 0.92 < np.mean(places) < 0.98
+    assert 0.90 < np.mean(lines) <= 0.99

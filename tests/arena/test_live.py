@@ -17,6 +17,7 @@ from arena import database as databases
 from arena import live, studies, tables, votes
 from arena.audit import audit
 from arena.battles import Arena
+from arena.boards import Asked, by_level
 from arena.ratings import fit
 from arena.records import Outcome
 from arena.store import Store
@@ -248,3 +249,30 @@ def test_the_command_rates_from_counts(imported: Store, database: str, terminal:
     assert "take votes as independent" in terminal("rate", *where, "--live")
     assert terminal.json("rate", *where, "--live")["diagnostics"]["votes"] == 3000
     assert "--live reads the counts of a database" in terminal.fails("rate", "--live")
+
+
+def test_boards_by_category_are_those_of_the_votes(imported: Store) -> None:
+    held = {"anchor": ("a", 1100.0)}
+    made = live.boards(imported, "s", "category", Asked(held, paper_style=True))
+    frame = votes.table(studies.standing_votes(imported, "s"))
+    slow = by_level(frame, "category", Asked(held))
+    assert [one.level for one in made.boards] == ["colour", "counting"]
+    assert (made.votes, made.without) == (slow.votes, slow.without)
+    assert made.without > 0
+    for one, other in zip(made.boards, slow.boards, strict=True):
+        assert one.ratings is not None
+        assert other.ratings is not None
+        left, right = (x.ratings.table.set_index("model")["rating"] for x in (one, other))
+        pd.testing.assert_series_equal(left, right)
+        assert one.paper is not None
+    by = live.boards(imported, "s", "criterion", Asked())
+    assert [one.votes for one in by.boards] == [3000]
+    assert live.models(imported, "s") == ("a", "b", "c", "d")
+
+
+def test_boards_that_counts_cannot_tell_apart_are_refused(imported: Store, arena: Arena) -> None:
+    for by in ("language", "budget"):
+        with pytest.raises(VotesError, match=f"not by {by}"):
+            live.boards(imported, "s", by, Asked())
+    with pytest.raises(UnknownNameError, match="anchor model"):
+        live.boards(imported, "s", "category", Asked({"anchor": ("nobody", 1000.0)}))

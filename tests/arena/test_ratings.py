@@ -336,6 +336,28 @@ def test_rao_kupper_finds_its_own_threshold():
     assert (expected - observed).abs().max(axis=None) < 0.03
 
 
+def test_rao_kuppers_intervals_cover():
+    """120 studies of 500 votes, four models; nominal 95 %, of ratings and of the threshold."""
+    strength = np.array([-0.5, 0.0, 0.1, 0.4])
+    inside, thresholds = [], []
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        left = rng.integers(0, 4, 500)
+        right = (left + 1 + rng.integers(0, 3, 500)) % 4
+        felt = strength[left] - strength[right] + rng.logistic(size=500)
+        winner = np.where(felt > 0.4, "left", np.where(felt < -0.4, "right", "tie"))
+        names = np.array(list("abcd"))
+        votes = pd.DataFrame({"left": names[left], "right": names[right], "winner": winner})
+        found = fit(votes.assign(rater=rng.integers(0, 50, 500)), "rao-kupper")
+        table = found.table.set_index("model").loc[list("abcd")]
+        truth = 1000 + 400 / np.log(10) * (strength - strength.mean())
+        inside += list((table["low"] < truth) & (truth < table["high"]))
+        kappa = found.diagnostics["tie_parameter"]
+        thresholds.append(kappa["low"] < np.exp(0.4) < kappa["high"])
+    assert 0.92 < np.mean(inside) < 0.98
+    assert 0.90 < np.mean(thresholds) <= 0.99
+
+
 def test_a_threshold_of_a_single_tie_stays_above_one():
     kappa = fit(
         frame(("a", "b", "left", 500), ("b", "a", "left", 400), ("a", "b", "tie")), "rao-kupper"
