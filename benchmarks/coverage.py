@@ -1,90 +1,244 @@
-"""How often nominal 95 % intervals hold, for raters of different taste and prompts of their own.
+"""How often intervals hold and tests err, where raters differ in taste and prompts suit models.
 
-Run: python benchmarks/coverage.py [--studies 200]
+Run: python -m benchmarks.coverage [--studies 400] [--only intervals|models|levels|tests]
+Truth is what votes without end would give, each of a rater and a prompt of its own. After each
+share stands its simulation error (one sigma), or in a row's head the largest of the row.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
-from arena.ratings import fit
+from arena import comparisons
+from arena.clusters import Clusters, group
+from arena.newton import Fit
+from arena.tally import Tally
+from arena.uncertainty import bootstrap, sandwich
+from benchmarks.studies import World, draw
 
-MODELS, RATERS, PROMPTS, EACH, NU = 8, 40, 60, 50, 0.5
-TRUE = np.linspace(-0.6, 0.6, MODELS)
-NAMES = np.array(list("abcdefgh"), dtype=object)
-WINNERS = np.array(["left", "right", "tie"], dtype=object)
-SETTINGS = (  # sd of taste, sd of prompt effects, unevenness of raters, what it is
-    (0.0, 0.0, 0.0, "independent votes"),
-    (0.5, 0.0, 0.0, "raters differ in taste"),
-    (0.5, 0.5, 0.0, "and prompts suit models differently"),
-    (0.5, 0.0, 1.0, "raters differ in taste, votes as 1, 1/2, 1/3, ..."),
-)
-WAYS = {"independent": (), "by rater": ("rater",), "by rater and prompt": ("rater", "prompt")}
-
-
-def outcome_chances(x: np.ndarray) -> np.ndarray:
-    weight = np.stack([np.exp(x / 2), np.exp(-x / 2), np.full_like(x, NU)], axis=-1)
-    return weight / weight.sum(axis=-1, keepdims=True)
-
-
-def study(rng: np.random.Generator, taste: float, prompts: float, uneven: float) -> pd.DataFrame:
-    """Draw the votes of one study."""
-    number = RATERS * EACH
-    share = 1 / np.arange(1, RATERS + 1) ** uneven
-    rater = rng.choice(RATERS, number, p=share / share.sum())
-    if not uneven:
-        rater = np.repeat(np.arange(RATERS), EACH)
-    prompt = rng.integers(0, PROMPTS, number)
-    left = rng.integers(0, MODELS, number)
-    right = (left + 1 + rng.integers(0, MODELS - 1, number)) % MODELS
-    liking = rng.normal(0, 1, (RATERS, MODELS)) * taste
-    suits = rng.normal(0, 1, (PROMPTS, MODELS)) * prompts
-    utility = TRUE + liking[rater] + suits[prompt]
-    rows = np.arange(number)
-    chance = outcome_chances(utility[rows, left] - utility[rows, right]).cumsum(axis=1)
-    winner = (rng.random(number)[:, None] > chance[:, :2]).sum(axis=1)
-    columns = {"left": NAMES[left], "right": NAMES[right], "winner": WINNERS[winner]}
-    return pd.DataFrame(columns | {"rater": rater, "prompt": prompt})
+ROUNDS = 100
+PLAIN = World()
+TASTES = World(taste=0.5)
+BOTH = World(taste=0.5, suits=0.5)
+WORLDS = {
+    "40 raters of 50 votes, 60 prompts; independent votes": PLAIN,
+    "raters differ in taste": TASTES,
+    "prompts suit models differently": World(suits=0.5),
+    "both": BOTH,
+    "both, twice as strong": World(taste=1.0, suits=1.0),
+    "both, 12 raters of 167": replace(BOTH, raters=12, each=167),
+    "both, 400 raters of 5": replace(BOTH, raters=400, each=5),
+    "both, 12 prompts": replace(BOTH, prompts=12),
+    "both, 40 raters as 1, 1/2, 1/3, …": replace(BOTH, uneven=1.0),
+}
+MODELS = {
+    "Davidson": "davidson",
+    "Rao-Kupper": "rao-kupper",
+    "Bradley-Terry (ties as halves)": "bradley-terry",
+    "with a line of good enough": "line",
+}
 
 
-def population(taste: float, prompts: float) -> pd.Series[float]:
-    """Return the ratings of a large study in which every vote has a rater and prompt of its own."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
-    rows = []
-    for i, j in zip(*np.triu_indices(MODELS, 1), strict=True):
-        x = TRUE[i] - TRUE[j] + np.sqrt(2) * np.hypot(taste, prompts) * nodes
-        chance = (outcome_chances(x) * (weights / weights.sum())[:, None]).sum(axis=0)
-        counts = np.rint(chance * 50_000).astype(int)
-        rows += [
-            (NAMES[i], NAMES[j], w) for w, n in zip(WINNERS, counts, strict=True) for _ in range(n)
-        ]
-    found = fit(pd.DataFrame(rows, columns=["left", "right", "winner"]), cluster=())
-    return found.table.set_index("model")["rating"]
+@dataclass(frozen=True)
+class Study:
+    """One drawn study, fitted."""
+
+    world: World
+    tally: Tally
+    by: list[Clusters]
+    fit: Fit
+
+    def covariance(self, *ways: int) -> tuple[np.ndarray, float]:
+        """Return the strengths' covariance clustered by these of (rater, prompt), and freedom."""
+        groups = group(self.tally, [self.by[way] for way in ways])
+        found = sandwich(self.fit, self.world.pairs, self.tally, groups)
+        return found.matrix[: self.world.models, : self.world.models], found.freedom
+
+    def differences(self, *ways: int) -> tuple[comparisons.Differences, float]:
+        matrix, freedom = self.covariance(*ways)
+        return comparisons.differences(self.fit.strengths[0], matrix, freedom), freedom
+
+
+Ends = tuple[np.ndarray, np.ndarray]
+
+
+def closed(*ways: int) -> Callable[[Study, float], Ends]:
+    """Intervals of all differences by our closed form."""
+
+    def ends(study: Study, level: float) -> Ends:
+        tests, freedom = study.differences(*ways)
+        reach = comparisons.quantile(level, freedom) * tests.error
+        return tests.difference - reach, tests.difference + reach
+
+    return ends
+
+
+def resampled(study: Study, level: float) -> Ends:
+    """Intervals as most boards print them: votes drawn again 100 times, percentiles."""
+    counts = study.tally.counts
+    rng = np.random.default_rng(int(counts[0].sum()))
+    share = counts.ravel() / counts.sum()
+    again = rng.multinomial(counts.sum(), share, ROUNDS).reshape(ROUNDS, *counts.shape)
+    strengths = study.world.fit(again).strengths
+    one, other = np.triu_indices(study.world.models, 1)
+    tail = (1 - level) / 2
+    low, high = np.quantile(strengths[:, one] - strengths[:, other], [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def by_bootstrap(study: Study, level: float) -> Ends:
+    """Intervals by our bootstrap of raters."""
+    groups, world = group(study.tally, study.by[:1]), study.world
+    drawing = {"split_ties": world.split_ties, "replicates": 2 * ROUNDS, "seed": 0}
+    found = bootstrap(study.fit, world.pairs, study.tally, groups, **drawing)
+    size = world.models
+    tests = comparisons.differences(
+        study.fit.strengths[0], found.matrix[:size, :size], found.freedom
+    )
+    reach = comparisons.quantile(level, found.freedom) * tests.error
+    return tests.difference - reach, tests.difference + reach
+
+
+WAYS: dict[str, Callable[[Study, float], Ends]] = {
+    "votes independent": closed(),
+    "votes resampled": resampled,
+    "by rater": closed(0),
+    "by rater, bootstrap": by_bootstrap,
+    "by prompt": closed(1),
+    "by rater and prompt": closed(0, 1),
+}
+
+
+def studies(world: World, number: int) -> Iterator[Study]:
+    """Draw and fit so many studies; the nth is the same whatever is asked of it."""
+    for seed in range(number):
+        tally, by = draw(world, np.random.default_rng(seed))
+        yield Study(world, tally, by, world.fit(tally.counts))
+
+
+def held(world: World, number: int, ways: list[str], levels: tuple[float, ...]) -> np.ndarray:
+    """Return studies x ways x levels: the share of intervals of differences that hold."""
+    one, other = np.triu_indices(world.models, 1)
+    gap = world.truth[one] - world.truth[other]
+    shares = []
+    for study in studies(world, number):
+        ends = [[WAYS[way](study, level) for level in levels] for way in ways]
+        shares.append([[np.mean((lo <= gap) & (gap <= hi)) for lo, hi in row] for row in ends])
+    return np.array(shares)
+
+
+def line(head: str, cells: list[str]) -> None:
+    print(f"| {head} | {' | '.join(cells)} |", flush=True)
+
+
+def heads(first: str, names: list[str]) -> None:
+    line(first, names)
+    print(f"| --- |{' ---: |' * len(names)}")
+
+
+def shares(found: np.ndarray) -> list[str]:
+    """Write the means over studies, each with its simulation error."""
+    errors = found.std(axis=0) / np.sqrt(len(found))
+    pairs = zip(found.mean(axis=0).ravel(), errors.ravel(), strict=True)
+    return [f"{share:.1%} ({error:.1%})" for share, error in pairs]
+
+
+def intervals(number: int) -> None:
+    print(f"\nDavidson's model, 8 models, 2000 votes; nominal 95 %; {number} studies\n")
+    heads("", list(WAYS))
+    for words, world in WORLDS.items():
+        line(words, shares(held(world, number, list(WAYS), (0.95,))))
+
+
+def models(number: int) -> None:
+    print(f"\nRaters differ in taste and prompts suit models; nominal 95 %; {number} studies\n")
+    ways = [way for way in WAYS if "boot" not in way and "resampled" not in way]
+    heads("model", ways)
+    for words, name in MODELS.items():
+        world = replace(BOTH, model=name)
+        line(words, shares(held(world, number, ways, (0.95,))))
+        if world.ground:
+            line("its distances to the line", shares(over_the_line(world, number)))
+
+
+def over_the_line(world: World, number: int) -> np.ndarray:
+    """Return studies x ways: the share of intervals of distances to the line that hold."""
+    found = []
+    for study in studies(world, number):
+        row = []
+        for ways in ((), (0,), (1,), (0, 1)):
+            matrix, freedom = study.covariance(*ways)
+            reach = comparisons.quantile(0.95, freedom) * np.sqrt(np.diag(matrix))
+            row.append(np.mean(np.abs(study.fit.strengths[0] - world.truth) <= reach))
+        found.append(row)
+    return np.array(found)
+
+
+def levels(number: int) -> None:
+    print(f"\nDavidson's model, by rater and prompt; {number} studies\n")
+    nominal = (0.9, 0.95, 0.99)
+    heads("nominal", [f"{level:.0%}" for level in nominal])
+    for words, world in WORLDS.items():
+        line(words, shares(held(world, number, ["by rater and prompt"], nominal)))
+
+
+def errors(world: World, number: int, ways: tuple[int, ...]) -> np.ndarray:
+    """Return studies x kinds: the share of tests that err, at 5 %.
+
+    Of equal models: any one test, any of Holm's together, any rank interval. Of models apart: any
+    rank interval; equivalence claimed of models exactly the margin apart, if 4 places or more.
+    """
+    found = []
+    flat = replace(world, gap=0.0)
+    one, other = np.triu_indices(world.models, 1)
+    margin = np.abs(world.truth[one] - world.truth[other])
+    for equal, apart in zip(studies(flat, number), studies(world, number), strict=True):
+        tests, _ = equal.differences(*ways)
+        lows, highs = comparisons.ranks(world.models, tests, 0.05)
+        narrow = bool((lows > 1).any() or (highs < world.models).any())
+        row = [np.mean(tests.p <= 0.05), float((tests.holm <= 0.05).any()), float(narrow)]
+        tests, freedom = apart.differences(*ways)
+        lows, highs = comparisons.ranks(world.models, tests, 0.05)
+        place = world.models - np.arange(world.models)
+        row.append(float(((lows > place) | (place > highs)).any()))
+        found.append([*row, np.mean(claims(tests, freedom, margin))])
+    return np.array(found)
+
+
+def claims(tests: comparisons.Differences, freedom: float, margin: np.ndarray) -> list[bool]:
+    """Say of which far pairs equivalence is claimed; where a margin is narrow none ever is."""
+    far = np.flatnonzero(tests.second - tests.first >= 4)
+    rows = zip(tests.difference[far], tests.error[far], margin[far], strict=True)
+    return [
+        comparisons.equivalence(("", ""), d, e, freedom, margin=m, alpha=0.05).equivalent
+        for d, e, m in rows
+    ]
+
+
+def tests(number: int) -> None:
+    print(f"\nShare of tests at 5 % that err, Davidson's model; {number} studies\n")
+    kinds = ["one test", "any of Holm's 28", "any rank, models equal", "any rank, apart"]
+    heads("", [*kinds, "equivalence"])
+    for words, world in list(WORLDS.items())[:4]:
+        for name, ways in (("votes independent", ()), ("by rater and prompt", (0, 1))):
+            line(f"{words}: {name}", shares(errors(world, number, ways)))
+
+
+TABLES = {"intervals": intervals, "models": models, "levels": levels, "tests": tests}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--studies", type=int, default=200)
+    parser.add_argument("--studies", type=int, default=400)
+    parser.add_argument("--only", choices=TABLES, help="one table")
     options = parser.parse_args()
-    print(f"{options.studies} studies, {MODELS} models, {RATERS} raters, {RATERS * EACH} votes;")
-    print("share of the intervals of all 28 differences that hold (simulation error, 1 sigma)")
-    for taste, prompts, uneven, words in SETTINGS:
-        rng = np.random.default_rng(0)
-        truth = population(taste, prompts)
-        held: dict[str, list[float]] = {name: [] for name in WAYS}
-        for _ in range(options.studies):
-            votes = study(rng, taste, prompts, uneven)
-            for name, cluster in WAYS.items():
-                pair = fit(votes, cluster=cluster).pairwise()
-                gap = truth[pair["first"]].to_numpy() - truth[pair["second"]].to_numpy()
-                held[name].append(((pair["low"] <= gap) & (gap <= pair["high"])).mean())
-        print(f"\n{words}")
-        for name, shares in held.items():
-            error = np.std(shares) / np.sqrt(len(shares))
-            print(f"  {name:22}{np.mean(shares):7.1%} ({error:.1%})")
+    for name, table in TABLES.items():
+        if options.only in (None, name):
+            table(options.studies)
 
 
 if __name__ == "__main__":
