@@ -14,7 +14,10 @@ from evalkit.errors import SpecError, UnknownNameError, WeightsError
 from evalkit.records import About, ModelSpec
 from evalkit.weights import is_local
 
-PATH = Path(__file__).with_name("models.toml")
+FOLDER = Path(__file__).with_name("models")
+FAMILIES = ("sketch", "sdxl", "sana", "sd3", "flash", "flux", "miniature")
+"""The package's files of models, in the order in which they are listed."""
+LIKE = "like"
 INDEX = "model_index.json"
 """The file by which a diffusers pipeline's folder is known."""
 
@@ -37,7 +40,7 @@ class Entry(ModelSpec, About):
 
 @cache
 def _built_in() -> Mapping[str, Entry]:
-    return load(PATH)
+    return {name: entry for f in FAMILIES for name, entry in load(FOLDER / f"{f}.toml").items()}
 
 
 def entries(*more: Path) -> dict[str, Entry]:
@@ -57,15 +60,52 @@ def entries(*more: Path) -> dict[str, Entry]:
 
 
 def load(path: str | Path) -> dict[str, Entry]:
-    """Read a TOML file with one table per model; raise SpecError naming the entry and the field."""
+    """Read a TOML file with one table per model; raise SpecError naming the entry and the field.
+
+    ``like = "NAME"`` takes over all of that table but what is said anew; of options, those that
+    are not named. The other table is in the same file or among the package's.
+    """
     path = Path(path)
+    tables = _tables(path)
+    return {name: _entry(path, name, _whole(path, name, tables, ())) for name in tables}
+
+
+def _tables(path: Path) -> dict[str, Any]:
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SpecError(f"There is no catalogue at {path}. Check the path.") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SpecError(f"The catalogue {path} cannot be read as TOML: {error}.") from error
-    return {name: _entry(path, name, table) for name, table in tables.items()}
+
+
+@cache
+def _package_tables() -> Mapping[str, Any]:
+    return {name: t for f in FAMILIES for name, t in _tables(FOLDER / f"{f}.toml").items()}
+
+
+def _whole(path: Path, name: str, tables: Mapping[str, Any], below: tuple[str, ...]) -> Any:
+    """Return an entry's table with what it takes over from another."""
+    known = tables if name in tables else _package_tables()
+    table = known[name]
+    if not isinstance(table, dict) or LIKE not in table:
+        return table
+    where, other = f"{path}: model {name!r}", table[LIKE]
+    if other in (*below, name):
+        raise SpecError(f"{where} is like {other!r}, which is like it. Write one of them out.")
+    if other not in tables and other not in _package_tables():
+        every = {*tables, *_package_tables()} - {name}
+        raise SpecError(f"{where}: like: {UnknownNameError('model', str(other), every)}")
+    taken = _whole(path, other, tables, (*below, name))
+    own = {field: value for field, value in table.items() if field != LIKE}
+    return _merged(taken, own) if isinstance(taken, dict) else own
+
+
+def _merged(taken: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    options = [t.get("options", {}) for t in (taken, own)]
+    if all(isinstance(o, dict) for o in options) and any(options):
+        return {**taken, **own, "options": {**options[0], **options[1]}}
+    return {**taken, **own}
 
 
 def _entry(path: Path, name: str, table: Any) -> Entry:

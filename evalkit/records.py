@@ -96,6 +96,14 @@ class About(Record):
     """Where the recipe is from: a model card, a paper, or official code."""
     notes: str = ""
     tags: tuple[str, ...] = ()
+    schedule: tuple[float, ...] = ()
+    """The timesteps of the recipe at its own size, as its source has them."""
+    evaluations: int | None = None
+    """Runs of the denoiser for one picture; guidance counts twice."""
+    rewards: tuple[str, ...] = ()
+    """Scores that the model was trained to raise, such as ``geneval``; they measure it no more."""
+    run_on_weights: bool = False
+    """Whether somebody has drawn with the real weights; else only the recipe's call is tested."""
 
 
 class Generation(Record):

@@ -1,7 +1,8 @@
-"""Files that are laid over a pipeline: a LoRA, or a whole denoiser."""
+"""What is laid over a pipeline: a LoRA in one of its forms, a whole denoiser, an autoencoder."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,28 +11,41 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.errors import MissingPackageError, WeightsError
+from evalkit.generators import low_rank
 from evalkit.generators.recipe import Adapter
 from evalkit.weights import Weights, resolve
 
+_FOLDERS = {
+    "peft": ("adapter_config.json", "adapter_model.safetensors"),
+    "vae": ("config.json", "diffusion_pytorch_model.safetensors"),
+}
+"""What the folder of an adapter holds, where it is no single file."""
+
 
 def lay_over(pipe: Any, adapter: Adapter, path: Path) -> None:
-    """Put an adapter's file into the pipeline."""
+    """Put what was located into the pipeline."""
     if adapter.kind == "lora":
         _fuse_lora(pipe, adapter, path)
-    else:
+    elif adapter.kind == "denoiser":
         _replace_denoiser(pipe, path)
+    elif adapter.kind == "vae":
+        _replace_vae(pipe, path)
+    else:
+        low_rank.merge(pipe, adapter, path)
 
 
 def locate(adapter: Adapter) -> Weights:
-    """Find the adapter's file."""
-    files = [adapter.file] if adapter.file else None
+    """Find the adapter's file or folder."""
+    folder = _FOLDERS.get(adapter.kind, ())
+    files = list(folder) or ([adapter.file] if adapter.file else None)
     found = resolve(adapter.weights, revision=adapter.revision, files=files)
     path = found.path / adapter.file if adapter.file else found.path
-    if not path.is_file():
-        raise WeightsError(
-            f"The {adapter.kind} of {adapter.weights} has no file at {path}. "
-            "Name it in the adapter's 'file'."
-        )
+    for needed in [path / name for name in folder] or [path]:
+        if not needed.is_file():
+            raise WeightsError(
+                f"The {adapter.kind} of {adapter.weights} has no file at {needed}. "
+                + ("Copy it again." if folder else "Name it in the adapter's 'file'.")
+            )
     return Weights(path, found.info)
 
 
@@ -85,6 +99,27 @@ def _replace_denoiser(pipe: Any, path: Path) -> None:
     except (OSError, SafetensorError, RuntimeError, TypeError, AttributeError, EOFError) as error:
         reason = str(error)[:600]
         raise WeightsError(f"{where}: {reason} Is it for another model, or cut short?") from error
+
+
+def _replace_vae(pipe: Any, path: Path) -> None:
+    import diffusers
+    from safetensors import SafetensorError
+
+    try:
+        name = str(json.loads((path / "config.json").read_text(encoding="utf-8"))["_class_name"])
+        vae = getattr(diffusers, name).from_pretrained(
+            path, dtype=pipe.vae.dtype, local_files_only=True
+        )
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, SafetensorError) as error:
+        raise WeightsError(f"The autoencoder at {path} could not be loaded: {error}") from error
+    sizes = [(v.config.latent_channels, len(v.config.block_out_channels)) for v in (pipe.vae, vae)]
+    if sizes[0] != sizes[1]:
+        raise WeightsError(
+            f"The autoencoder at {path} is for latents of {sizes[1][0]} channels and "
+            f"{2 ** (sizes[1][1] - 1)} times less side; the pipeline's have {sizes[0][0]} and "
+            f"{2 ** (sizes[0][1] - 1)}. Take the one for this model."
+        )
+    pipe.register_modules(vae=vae)
 
 
 def _read_state(path: Path) -> Any:

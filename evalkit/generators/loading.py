@@ -13,7 +13,7 @@ from typing import Any
 from evalkit.errors import SpecError, WeightsError
 from evalkit.generators.adapters import lay_over
 from evalkit.generators.checkpoint import read_index
-from evalkit.generators.recipe import Recipe, check_known
+from evalkit.generators.recipe import CALL_ARGUMENTS, Recipe, check_known
 from evalkit.records import ModelSpec
 
 
@@ -172,11 +172,14 @@ def _scheduler(spec: ModelSpec, recipe: Recipe, folder: Path) -> Any:
 
 
 def _scheduler_class(where: str, name: str) -> Any:
+    """Return a scheduler of diffusers, or one of ours."""
     import diffusers
 
-    known = [n for n in dir(diffusers) if n.endswith("Scheduler")]
-    check_known(f"{where}: unknown", "scheduler", [name], known)
-    return getattr(diffusers, name)
+    from evalkit.generators import schedulers
+
+    known = [n for m in (diffusers, schedulers) for n in dir(m) if n.endswith("Scheduler")]
+    check_known(f"{where}: unknown", "scheduler", [name], (n for n in known if n[0] != "_"))
+    return getattr(schedulers, name, None) or getattr(diffusers, name)
 
 
 def _rehearse(spec: ModelSpec, recipe: Recipe, cls: Any, scheduler: Any) -> None:
@@ -223,13 +226,23 @@ def _set_timesteps(where: str, scheduler: Any, values: dict[str, Any]) -> None:
 
 
 def arguments(spec: ModelSpec, recipe: Recipe) -> dict[str, Any]:
-    """Return the arguments of the pipeline's call that are the same for every picture."""
+    """Return the arguments of the pipeline's call that are the same for every picture.
+
+    A picture that grows between steps (SwD) is begun at its first size.
+    """
     fields = {
         "num_inference_steps": spec.steps,
         "guidance_scale": spec.guidance,
-        "width": spec.width,
-        "height": spec.height,
+        "width": spec.width and round(spec.width / recipe.growth),
+        "height": spec.height and round(spec.height / recipe.growth),
         "timesteps": list(recipe.timesteps) if recipe.timesteps is not None else None,
         "sigmas": list(recipe.sigmas) if recipe.sigmas is not None else None,
     }
     return {**{k: v for k, v in fields.items() if v is not None}, **recipe.arguments}
+
+
+def effective(cls: Any, recipe: Recipe) -> dict[str, Any]:
+    """Return the call's arguments that decide the picture, with the pipeline's own defaults."""
+    signature = inspect.signature(cls.__call__).parameters
+    values = {n: signature[n].default for n in CALL_ARGUMENTS if n in signature}
+    return {n: v for n, v in (values | recipe.arguments).items() if v is not None}

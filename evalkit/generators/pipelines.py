@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.errors import MissingPackageError
 from evalkit.generators import Picture, adapters, checkpoint
-from evalkit.generators.loading import arguments, load, verbosity
+from evalkit.generators.loading import arguments, effective, load, verbosity
+from evalkit.generators.placing import settle
 from evalkit.generators.recipe import parse
 from evalkit.records import ModelSpec, Prompt
 from evalkit.weights import Weights
@@ -57,7 +58,8 @@ class Diffusers:
         files = [w.path for w in self._overlays]
         pipe = load(self.spec, self._recipe, self._found.path, files)
         self._hold(pipe)
-        self._pipe = pipe.to(_device())
+        settle(f"Model {self.spec.name!r}", pipe, self._recipe, _device())
+        self._pipe = pipe
 
     def _hold(self, pipe: Any) -> None:
         """Bring the weights to the precision that is asked for, and note what they take."""
@@ -157,7 +159,8 @@ class Diffusers:
         ``timesteps`` are those that the scheduler stepped through, ``sigmas`` its noise levels
         with the last one, ``evaluations`` the denoiser's per picture (guidance counts as two).
         All three are None until a picture has been drawn. ``weight_bytes`` are those in memory,
-        by component.
+        by component; ``call`` is what else the pipeline was told, its own defaults included, such
+        as the instruction by which SANA-Sprint enhances every prompt.
         """
         facts = {**self._realised, "dtype": self.spec.dtype or "float32"}
         if self._pipe is None or self._found is None:
@@ -168,6 +171,7 @@ class Diffusers:
             "scheduler": type(self._pipe.scheduler).__name__,
             "device": str(self._pipe.device),
             "drawn_alone": self._alone,
+            "call": effective(type(self._pipe), self._recipe),
             "weights": _described(self._found),
             "adapters": [_described(w) for w in self._overlays],
             "precision": {name: held.model_dump() for name, held in self._held.items()},

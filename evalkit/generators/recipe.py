@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from evalkit.errors import SpecError, UnknownNameError
 from evalkit.records import ModelSpec, Record
@@ -39,19 +39,38 @@ CALL_ARGUMENTS = (
 )
 """Arguments of a pipeline's call that decide the picture and have no field in ModelSpec."""
 
+_PAIRS = ("crops_coords_top_left", "original_size", "target_size")
+"""Those that SDXL joins as tuples, for which TOML and JSON have only lists."""
+
 
 class Adapter(Record):
-    """A file laid over the pipeline: a LoRA, or a whole UNet or transformer that replaces its own.
+    """What is laid over the pipeline.
 
-    ``weights`` is a local file, or a folder or hub id of which ``file`` names the file.
+    ``lora``: a LoRA's file, in any form that diffusers reads. ``peft``: a folder that PEFT wrote.
+    ``lora-list``: a LoRA's tensors without their names, in PEFT's order (TDM's). ``denoiser``: a
+    whole UNet or transformer that replaces the pipeline's own. ``vae``: an autoencoder's folder
+    that replaces it, such as a tiny one. ``weights`` is a local file or folder, or a folder or hub
+    id of which ``file`` names the file.
     """
 
-    kind: Literal["lora", "denoiser"]
+    kind: Literal["lora", "peft", "lora-list", "denoiser", "vae"]
     weights: str
     file: str | None = None
     revision: str | None = None
     scale: float = 1.0
-    """How strongly a LoRA is fused in; a denoiser replaces and has no scale."""
+    """How strongly a LoRA is fused in; what PEFT wrote has its own, and what replaces has none."""
+    rank: int | None = None
+    alpha: int | None = None
+    modules: tuple[str, ...] = ()
+    """Of a ``lora-list``: what PEFT was given when it was trained, by which names are found."""
+
+    @model_validator(mode="after")
+    def _only_what_its_kind_has(self) -> Adapter:
+        if (self.kind == "lora-list") != bool(self.rank and self.alpha and self.modules):
+            raise ValueError("rank, alpha and modules belong to a lora-list, all of them")
+        if self.kind != "lora" and self.scale != 1.0:
+            raise ValueError(f"a {self.kind} has no scale")
+        return self
 
 
 class Recipe(Record):
@@ -72,6 +91,13 @@ class Recipe(Record):
     subfolder: str | None = None
     variant: str | None = None
     adapters: tuple[Adapter, ...] = ()
+    tiling: bool = False
+    """Decode in overlapping tiles: less memory for large pictures, and slightly other pictures."""
+    offload: Literal["model", "sequential"] | None = None
+    """Keep weights in the computer's memory, and bring in what is in use: whole components, or
+    single layers (least memory, slowest)."""
+    compile: Literal["inductor", "cudagraphs", "aot_eager", "eager"] | None = None
+    """Compile the denoiser with this backend of torch.compile, in the first batch."""
     precision: dict[str, str] = Field(default_factory=dict)
     """How the linear layers of a component are held, once adapters are in: ``{ transformer =
     "q8_0" }``; one of PRECISIONS. The rest of it, and the arithmetic, keep the dtype."""
@@ -79,7 +105,14 @@ class Recipe(Record):
     @property
     def arguments(self) -> dict[str, Any]:
         """Everything the options add to the pipeline's call, but for the schedule."""
-        return {**self.call, **dict.fromkeys(self.unset)}
+        sizes = {k: tuple(v) for k, v in self.call.items() if k in _PAIRS and isinstance(v, list)}
+        return {**self.call, **sizes, **dict.fromkeys(self.unset)}
+
+    @property
+    def growth(self) -> float:
+        """How many times the first step's size the picture has, where a scheduler makes it grow."""
+        factors = self.scheduler.get("scale_factors")
+        return float(factors[-1]) if factors else 1.0
 
 
 def parse(spec: ModelSpec) -> Recipe:
@@ -97,6 +130,7 @@ def parse(spec: ModelSpec) -> Recipe:
         check_known(f"{where}: unknown", "dtype", [spec.dtype], DTYPES)
     check_known(f"{where}: unknown", "precision", recipe.precision.values(), PRECISIONS)
     _check_schedule(where, spec.steps, recipe)
+    _check_growth(where, spec, recipe)
     return recipe
 
 
@@ -116,6 +150,18 @@ def _check_schedule(where: str, steps: int | None, recipe: Recipe) -> None:
         if values is not None:
             _check_descending(f"{where}: option {name}", values)
             _check_length(f"{where}: option {name}", values, steps)
+
+
+def _check_growth(where: str, spec: ModelSpec, recipe: Recipe) -> None:
+    factors = recipe.scheduler.get("scale_factors") or [1.0]
+    if not all(isinstance(f, int | float) and f > 0 for f in factors):
+        raise SpecError(f"{where}: scale_factors must be numbers above zero, found {factors}.")
+    for side in (spec.width, spec.height):
+        if side is not None and side % recipe.growth:
+            raise SpecError(
+                f"{where}: {side} pixels cannot be reached by growing {recipe.growth:g} times. "
+                "Give a multiple."
+            )
 
 
 def _check_descending(where: str, values: Sequence[float]) -> None:

@@ -40,7 +40,9 @@ def test_every_published_model_names_its_source_and_that_it_was_not_run():
     for entry in catalogue.entries().values():
         if entry.generator == "diffusers" and "miniature" not in entry.tags:
             assert entry.source, entry.name
-            assert entry.notes.startswith("Not run on the real weights here."), entry.name
+            assert not entry.run_on_weights, entry.name
+            assert entry.schedule, entry.name
+            assert entry.evaluations, entry.name
             assert {"few-step", "many-step"} & set(entry.tags), entry.name
             assert entry.licence or "local" in entry.tags, entry.name
 
@@ -48,6 +50,36 @@ def test_every_published_model_names_its_source_and_that_it_was_not_run():
 def test_no_two_entries_are_the_same_model():
     fingerprints = [e.spec.fingerprint for e in catalogue.entries().values()]
     assert len(set(fingerprints)) == len(fingerprints)
+
+
+def test_an_entry_like_another_takes_over_all_but_what_it_says(tmp_path):
+    more = '[b]\nlike = "mine"\nsteps = 2\n[b.options]\ndrop = ["text_encoder_3"]\n'
+    found = catalogue.load(write(tmp_path, MINE + more))["b"]
+    assert (found.name, found.title, found.steps) == ("b", "Mine", 2)
+    assert found.options == {"sigmas": [1.0, 0.75, 0.5, 0.25], "drop": ["text_encoder_3"]}
+
+
+def test_an_entry_may_be_like_one_of_the_package(tmp_path):
+    text = '[mine]\nlike = "sd3.5-flash-local-4"\nweights = "./elsewhere"\n'
+    found = catalogue.load(write(tmp_path, text))["mine"]
+    original = catalogue.entry("sd3.5-flash-local-4")
+    assert found.weights == "./elsewhere"
+    assert (found.options, found.steps) == (original.options, original.steps)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[a]\nlike = "b"\n[b]\nlike = "a"', "which is like it"),
+        ('[a]\nlike = "a"', "which is like it"),
+        ('[a]\nlike = "sdxll"', "model 'a': like: .*Did you mean 'sdxl'"),
+        ("[a]\nlike = 3", "model 'a': like: Unknown model '3'"),
+        ('[a]\nlike = "sdxl"\noptions = 3', "model 'a': options"),
+    ],
+)
+def test_likeness_that_leads_nowhere(tmp_path, text, words):
+    with pytest.raises(SpecError, match=words):
+        catalogue.load(write(tmp_path, text))
 
 
 def test_the_sketch_variants_state_their_faults():

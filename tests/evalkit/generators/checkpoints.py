@@ -6,7 +6,9 @@ real weights. Their pictures are coloured noise: what is tested is everything bu
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,6 +18,8 @@ from diffusers import (
     DiffusionPipeline,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
     SanaSprintPipeline,
     SanaTransformer2DModel,
     SCMScheduler,
@@ -41,6 +45,9 @@ CHARACTERS = [chr(c) for c in range(ord("!"), ord("~") + 1)]
 CLIP_END = "<|endoftext|>"
 WORDS = 24
 """Tokens that a text encoder reads; longer prompts are cut, as CLIP cuts them at 77."""
+
+SDXL_FOR_OTHERS = {"clip_sample": False, "set_alpha_to_one": False, "skip_prk_steps": True}
+"""What SDXL's scheduler configuration holds for schedulers other than its own, such as DDIM."""
 
 
 def clip_tokenizer() -> CLIPTokenizer:
@@ -233,16 +240,61 @@ def sana_sprint() -> SanaSprintPipeline:
     )
 
 
+def flux(*, dev: bool) -> FluxPipeline:
+    """Make FLUX: a CLIP, a T5, a transformer; an autoencoder that changes no size.
+
+    So 128 pixels are as many tokens as 1024 of the real one, on which dev's schedule depends.
+    """
+    tokenizer, t5_tokenizer = clip_tokenizer(), _t5_tokenizer()
+    transformer = FluxTransformer2DModel(
+        in_channels=8,
+        num_layers=1,
+        num_single_layers=0,
+        attention_head_dim=8,
+        num_attention_heads=1,
+        joint_attention_dim=16,
+        pooled_projection_dim=16,
+        guidance_embeds=dev,
+        axes_dims_rope=(2, 2, 4),
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(4,),
+        down_block_types=("DownEncoderBlock2D",),
+        up_block_types=("UpDecoderBlock2D",),
+        latent_channels=2,
+        norm_num_groups=2,
+        sample_size=32,
+        shift_factor=0.0,
+        mid_block_add_attention=False,
+    )
+    return FluxPipeline(
+        transformer=_lively(transformer),
+        scheduler=FlowMatchEulerDiscreteScheduler(
+            shift=3.0 if dev else 1.0, use_dynamic_shifting=dev
+        ),
+        vae=_lively(vae),
+        text_encoder=_lively(CLIPTextModel(_clip_config(tokenizer, 16, "quick_gelu"))),
+        text_encoder_2=_lively(_t5(len(t5_tokenizer), 16)),
+        tokenizer=tokenizer,
+        tokenizer_2=t5_tokenizer,
+    )
+
+
 BUILDERS: dict[str, Callable[[], DiffusionPipeline]] = {
     "sd3": stable_diffusion_3,
     "sdxl": stable_diffusion_xl,
     "sana": sana_sprint,
+    "flux-dev": partial(flux, dev=True),
+    "flux-schnell": partial(flux, dev=False),
 }
 
 
 def build(family: str, folder: Path) -> Path:
-    """Save a checkpoint of ``sd3``, ``sdxl`` or ``sana``; always the same one."""
+    """Save a checkpoint of one family; always the same one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         BUILDERS[family]().save_pretrained(folder)
+    if family == "sdxl":
+        path = folder / "scheduler" / "scheduler_config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **SDXL_FOR_OTHERS}))
     return folder

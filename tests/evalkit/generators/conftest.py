@@ -31,7 +31,7 @@ def _one_thread():
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory):
-    """Folder with the checkpoints sd3, sdxl and sana."""
+    """Folder with a checkpoint of each family."""
     from tests.evalkit.generators.checkpoints import BUILDERS, build
 
     root = tmp_path_factory.mktemp("checkpoints")
