@@ -245,4 +245,5 @@ def effective(cls: Any, recipe: Recipe) -> dict[str, Any]:
     """Return the call's arguments that decide the picture, with the pipeline's own defaults."""
     signature = inspect.signature(cls.__call__).parameters
     values = {n: signature[n].default for n in CALL_ARGUMENTS if n in signature}
-    return {n: v for n, v in (values | recipe.arguments).items() if v is not None}
+    found = {n: v for n, v in (values | recipe.arguments).items() if v is not None}
+    return {n: list(v) if isinstance(v, tuple) else v for n, v in found.items()}
