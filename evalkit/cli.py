@@ -33,6 +33,22 @@ SuiteName = Annotated[
     str, typer.Option("--suite", help="A suite's name, or a .jsonl or .txt file.")
 ]
 
+EngineName = Annotated[
+    str, typer.Option("--engine", help="Where the work runs: local, or ray (also on a cluster).")
+]
+Address = Annotated[
+    str | None, typer.Option(help="For ray: the cluster's address, or auto; none starts one here.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="For ray: how many workers [as many as fit].")
+]
+Gpus = Annotated[
+    float | None,
+    typer.Option(
+        min=0, help="For ray: GPUs of a worker; 0.5 puts two on each [1 if there is any]."
+    ),
+]
+
 
 def main() -> None:
     """Run the command."""
@@ -158,7 +174,10 @@ def generate(
     batch: Annotated[
         int, typer.Option(min=1, help="Pictures drawn together: 1 repeats to the byte.")
     ] = 1,
-    engine: Annotated[str, typer.Option(help="Where the work runs: local.")] = "local",
+    engine: EngineName = "local",
+    address: Address = None,
+    workers: Workers = None,
+    gpus: Gpus = None,
     catalogue_file: Annotated[
         list[Path] | None,
         typer.Option("--catalogue", help="A catalogue of your own, in TOML; repeat it."),
@@ -174,7 +193,7 @@ def generate(
     from evalkit import catalogue, prompts
     from evalkit import generate as stage
 
-    where = _engine(engine)
+    where = _engine(engine, address, workers, gpus)
     known = catalogue.entries(*(catalogue_file or []))
     specs = [stage.resolved(catalogue.spec(name, known)) for name in model]
     chosen, wanted = prompts.load(suite), range(seeds)
@@ -203,14 +222,22 @@ def generate(
     _say(f"{len(made)} drawn, {failed} failed, {todo.done} already done: {run}")
 
 
-def _engine(name: str) -> Any:
-    from evalkit import engine
+def _engine(
+    name: str = "local",
+    address: str | None = None,
+    workers: int | None = None,
+    gpus: float | None = None,
+) -> Any:
+    from evalkit import distributed, engine
     from evalkit.errors import UnknownNameError
 
-    engines = {"local": engine.Local}
-    if name not in engines:
-        raise UnknownNameError("engine", name, engines)
-    return engines[name]()
+    if name not in ("local", "ray"):
+        raise UnknownNameError("engine", name, ("local", "ray"))
+    if name == "ray":
+        return distributed.Ray(address, workers, gpus)
+    if given := [o for o, v in (("address", address), ("workers", workers), ("gpus", gpus)) if v]:
+        raise SpecError(f"--{given[0]} is of the engine 'ray'. Add --engine ray, or leave it out.")
+    return engine.Local()
 
 
 def _show_plan(left: dict[str, tuple[int, int]], as_json: bool) -> None:
@@ -245,7 +272,7 @@ def import_pictures(
     found = stage.open_or_create(run, chosen, [spec], seeds)
     todo = stage.plan(found, [model], seeds)
     with _bar(todo.left, "import", quiet) as progress:
-        made = stage.generate(found, _engine("local"), [model], seeds, progress=progress)
+        made = stage.generate(found, _engine(), [model], seeds, progress=progress)
     failed = sum(g.image is None for g in made)
     if as_json:
         print_json({"imported": len(made) - failed, "missing": failed, "run": str(run)})
@@ -268,6 +295,10 @@ def score(
         Path | None, typer.Option(help="For geneval: keep what the detector finds in this file.")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 16,
+    engine: EngineName = "local",
+    address: Address = None,
+    workers: Workers = None,
+    gpus: Gpus = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -275,6 +306,7 @@ def score(
     from evalkit import score as stage
     from evalkit.runs import Run
 
+    where = _engine(engine, address, workers, gpus)
     found = Run.open(run)
     scorers = [_scorer(text, detections=detections, export=export) for text in scorer]
     facts, missing = [], []
@@ -282,7 +314,7 @@ def score(
         try:
             todo = stage.plan(found, made.card)
             with _bar(len(todo), made.card.name, quiet) as progress:
-                scores = stage.score(found, made, _engine("local"), batch=batch, progress=progress)
+                scores = stage.score(found, made, where, batch=batch, progress=progress)
         except (WeightsError, MissingPackageError) as error:
             missing.append(text)
             _say(f"{text}: nothing scored: {error}")

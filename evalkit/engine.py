@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 B = TypeVar("B")
 R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Instead of a result: what became of a piece whose workers died of it."""
+
+    reason: str
 
 
 class Engine(Protocol):
@@ -14,8 +22,11 @@ class Engine(Protocol):
 
     def map(
         self, make: Callable[[], Callable[[B], R]], pieces: Iterable[B]
-    ) -> Iterator[tuple[B, R]]:
-        """Yield each piece with its result as it is done; ``make`` builds a worker, once each."""
+    ) -> Iterator[tuple[B, R | Lost]]:
+        """Yield each piece with its result as it is done; ``make`` builds a worker, once each.
+
+        What ``make`` or a worker raises ends the work; no work loads no weights.
+        """
         ...
 
 
@@ -24,8 +35,8 @@ class Local:
 
     def map(
         self, make: Callable[[], Callable[[B], R]], pieces: Iterable[B]
-    ) -> Iterator[tuple[B, R]]:
-        """Build the worker when the first piece arrives, so that no work loads no weights."""
+    ) -> Iterator[tuple[B, R | Lost]]:
+        """Build the worker when the first piece arrives."""
         worker: Callable[[B], R] | None = None
         for piece in pieces:
             worker = worker or make()

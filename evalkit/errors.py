@@ -7,6 +7,7 @@
   + ImageError              a picture that is missing, corrupt or unreadable
   + WeightsError            a checkpoint that is missing, wrong, gated or incomplete
   + SpecError               a model specification that makes no sense
+  + ClusterError            a Ray cluster that cannot be joined, is full, or loses every worker
   + MissingPackageError     an optional package that is not installed
   + VotesError              votes that cannot be read or are wrong
   + StoreError              a database that cannot be opened, or refuses a change
@@ -53,6 +54,10 @@ class WeightsError(EvalkitError):
 
 class SpecError(EvalkitError):
     """A model specification that makes no sense."""
+
+
+class ClusterError(EvalkitError):
+    """A Ray cluster that cannot be joined, is full, or loses every worker."""
 
 
 class VotesError(EvalkitError):

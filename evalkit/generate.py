@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from evalkit import provenance, registry, weights
-from evalkit.engine import Engine
+from evalkit.engine import Engine, Lost
 from evalkit.errors import RunError, SpecError
 from evalkit.generators import Generator, Knowing, Picture
+from evalkit.images import encode
 from evalkit.prompts import Suite
 from evalkit.records import About, Generation, Manifest, ModelSpec, Prompt
 from evalkit.runs import Run
@@ -198,41 +199,67 @@ def _draw_model(
     run: Run, engine: Engine, spec: ModelSpec, items: Sequence[Item], batch: int
 ) -> Iterator[list[Generation]]:
     pieces = [items[at : at + batch] for at in range(0, len(items), batch)]
-    for piece, (pictures, realised, truths) in engine.map(partial(_worker, spec), pieces):
-        generations = [_record(run, spec, i, p) for i, p in zip(piece, pictures, strict=True)]
-        run.note_realised(spec.name, realised)
-        run.add_truths(truths)
+    for piece, drawn in engine.map(partial(_worker, spec), pieces):
+        if isinstance(drawn, Lost):
+            generations = [_record(run, spec, i, Drawn(error=drawn.reason)) for i in piece]
+        else:
+            generations = [
+                _record(run, spec, i, d) for i, d in zip(piece, drawn.pictures, strict=True)
+            ]
+            run.note_realised(spec.name, drawn.realised)
+            run.add_truths(drawn.truths)
         run.add(generations)
         yield generations
 
 
-def _worker(spec: ModelSpec) -> Callable[[Sequence[Item]], Any]:
+@dataclass(frozen=True)
+class Drawn:
+    """One picture, encoded where it was drawn: that is the larger part of keeping it."""
+
+    png: bytes | None = None
+    seconds: float | None = None
+    peak_memory_mb: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a worker sends back for one piece."""
+
+    pictures: tuple[Drawn, ...]
+    realised: dict[str, Any]
+    truths: dict[str, tuple[str, ...]]
+
+
+def _worker(spec: ModelSpec) -> Callable[[Sequence[Item]], Batch]:
     generator = registry.generator(spec)
     generator.load()
     return partial(_draw, generator)
 
 
-def _draw(
-    generator: Generator, items: Sequence[Item]
-) -> tuple[list[Picture], dict[str, Any], dict[str, tuple[str, ...]]]:
+def _draw(generator: Generator, items: Sequence[Item]) -> Batch:
     pictures = generator.draw([i.prompt for i in items], [i.seed for i in items])
     truths = {}
     if isinstance(generator, Knowing):
         truths = {i.id: generator.truth(i.prompt, i.seed) for i in items}
-    return pictures, generator.realised(), truths
+    return Batch(tuple(map(_encoded, pictures)), generator.realised(), truths)
 
 
-def _record(run: Run, spec: ModelSpec, item: Item, picture: Picture) -> Generation:
-    image = None if picture.image is None else run.images.put(picture.image)
+def _encoded(picture: Picture) -> Drawn:
+    png = None if picture.image is None else encode(picture.image)
+    return Drawn(png, picture.seconds, picture.peak_memory_mb, picture.error)
+
+
+def _record(run: Run, spec: ModelSpec, item: Item, drawn: Drawn) -> Generation:
     return Generation(
         id=item.id,
         prompt_id=item.prompt.id,
         model=spec.name,
         seed=item.seed,
-        image=image,
-        seconds=picture.seconds,
-        peak_memory_mb=picture.peak_memory_mb,
-        error=picture.error,
+        image=None if drawn.png is None else run.images.put_encoded(drawn.png),
+        seconds=drawn.seconds,
+        peak_memory_mb=drawn.peak_memory_mb,
+        error=drawn.error,
     )
 
 

@@ -33,11 +33,10 @@ class ImageStore:
 
     def put(self, image: Image.Image) -> str:
         """Store a picture as RGB PNG without metadata and return its digest."""
-        stream = io.BytesIO()
-        clean = image.convert("RGB")
-        clean.info.clear()
-        clean.save(stream, format="PNG", compress_level=1)
-        data = stream.getvalue()
+        return self.put_encoded(encode(image))
+
+    def put_encoded(self, data: bytes) -> str:
+        """Store a picture's bytes, as ``encode`` makes them, and return their digest."""
         digest = hashlib.sha256(data).hexdigest()
         path = self.path(digest)
         if not path.exists():
@@ -66,6 +65,15 @@ class ImageStore:
     def open(self, digest: str) -> Image.Image:
         """Return a picture in RGB, fully decoded and checked against its digest."""
         return decode(self.read(digest), str(self.path(digest)))
+
+
+def encode(image: Image.Image) -> bytes:
+    """Make a picture's bytes: RGB PNG without metadata."""
+    stream = io.BytesIO()
+    clean = image.convert("RGB")
+    clean.info.clear()
+    clean.save(stream, format="PNG", compress_level=1)
+    return stream.getvalue()
 
 
 def decode(data: bytes, name: str) -> Image.Image:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evalkit.engine import Engine
-from evalkit.errors import ImageError, UnknownNameError
+from evalkit.engine import Engine, Lost
+from evalkit.errors import ImageError, RunError, UnknownNameError
 from evalkit.images import ImageStore
 from evalkit.records import Generation, Prompt, Score, ScorerCard
 from evalkit.runs import Run
@@ -49,7 +50,8 @@ def score(
     with run.lock():
         todo = plan(run, card)
         pieces = [todo[at : at + batch] for at in range(0, len(todo), batch)]
-        for _, verdicts in engine.map(lambda: _worker(scorer, run.images), pieces):
+        for piece, found in engine.map(lambda: _worker(scorer, run.images), pieces):
+            verdicts = _lost(piece, found) if isinstance(found, Lost) else found
             scores = [_record(card, i, v) for i, v in verdicts]
             run.add_scores(card, scores)
             made += scores
@@ -77,8 +79,16 @@ def geneval_rows(run: Run, model: str, name: str) -> Iterator[dict[str, Any]]:
 def _worker(
     scorer: Scorer, images: ImageStore
 ) -> Callable[[Sequence[Item]], list[tuple[Item, Verdict]]]:
+    if not images.root.is_dir():
+        raise RunError(
+            f"{platform.node()} sees no folder {images.root}. Put the run where every node sees it."
+        )
     scorer.load()
     return lambda items: list(_judge(scorer, images, items))
+
+
+def _lost(items: Sequence[Item], lost: Lost) -> list[tuple[Item, Verdict]]:
+    return [(item, Verdict(None, reason=lost.reason)) for item in items]
 
 
 def _judge(
