@@ -12,7 +12,7 @@ from pydantic import Field
 
 from evalkit.evidence import Evidence
 from evalkit.published import Figure
-from evalkit.records import Manifest, Record, ScorerCard
+from evalkit.records import Cost, Manifest, Record, ScorerCard
 
 SCHEMA_VERSION = 2
 """Raise it when a field changes its meaning or goes away; a new field with a default may come."""
@@ -155,9 +155,9 @@ class Row(Record):
     """Metric to category to figure."""
     human: HumanCell | None = None
     seconds: float | None = None
-    """Median over pictures."""
+    """As `evalkit bench` measured single pictures; else the median over the run's."""
     peak_memory_mb: float | None = None
-    """Largest over pictures, by the accelerator's allocator."""
+    """The same, by the accelerator's allocator; else the largest over the run's pictures."""
     weights_mb: float | None = None
     """Memory of the weights as they were loaded."""
     step_tier: str = ""
@@ -217,6 +217,8 @@ class Leaderboard(Record):
     rows: tuple[Row, ...]
     human: Human | None
     sheet: tuple[SheetRow, ...]
+    costs: tuple[Cost, ...] = ()
+    """What drawing took, where it was measured by itself."""
     published: tuple[Beside, ...] = ()
     """Figures of others for these models, in a section of their own."""
     commands: tuple[str, ...] = ()

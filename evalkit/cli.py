@@ -249,6 +249,35 @@ def _show_plan(left: dict[str, tuple[int, int]], as_json: bool) -> None:
     print(f"{'total':<28} {sum(n for n, _ in left.values()):>7} to draw")
 
 
+@app.command()
+def bench(
+    run: RunFolder,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="A model of the run; repeat it [all].")
+    ] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(min=1, help="Pictures drawn together; repeat it [1].")
+    ] = None,
+    warmup: Annotated[int, typer.Option(min=0, help="Batches that do not count.")] = 2,
+    repeats: Annotated[int, typer.Option(min=1, help="Batches that count.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what a picture costs: seconds, memory and bytes, each model in its own process."""
+    from evalkit import bench as stage
+    from evalkit import costs
+    from evalkit.runs import Run
+
+    protocol = stage.Protocol(warmup, repeats)
+    found = []
+    for cost in stage.measure(Run.open(run), model or [], batch or [1], protocol):
+        found.append(cost)
+        if not as_json:
+            told = zip(costs.HEAD, costs.line(cost), strict=True)
+            print(", ".join(f"{name} {word}" for name, word in told if word != costs.NONE))
+    if as_json:
+        print_json([cost.model_dump(mode="json") for cost in found])
+
+
 @app.command("import")
 def import_pictures(
     run: RunFolder,

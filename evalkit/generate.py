@@ -276,17 +276,17 @@ def _manifest(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         code_revision=provenance.code_revision(),
         packages=provenance.packages(PACKAGES),
-        device=_device(),
+        device=device(),
     )
 
 
-def _device() -> dict[str, Any]:
+def device() -> dict[str, Any]:
     """Name the machine without importing torch unless it is there."""
-    device: dict[str, Any] = {"machine": platform.machine(), "system": platform.system()}
+    found: dict[str, Any] = {"machine": platform.machine(), "system": platform.system()}
     try:
         import torch
     except ImportError:
-        return device
-    device["threads"] = torch.get_num_threads()
-    device["accelerator"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    return device
+        return found
+    found["threads"] = torch.get_num_threads()
+    found["accelerator"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evalkit import beside, wording
+from evalkit import beside, costs, wording
 from evalkit.board import Leaderboard
 from evalkit.errors import EvalkitError
 from evalkit.records import ScorerCard
@@ -49,7 +49,7 @@ def html(board: Leaderboard) -> str:
         "rank": wording.rank,
     }
     environment.globals |= {"figures": figures, "plain": plain, "digits": wording.digits}
-    environment.globals["published_note"] = beside.NOTE
+    environment.globals |= {"published_note": beside.NOTE, "costs": costs}
     return environment.get_template("report.html.j2").render(
         board=board,
         views=views(board),

@@ -132,6 +132,39 @@ class Generation(Record):
         return digest([spec.fingerprint, prompt.suite, prompt.id, prompt.text, seed])[:24]
 
 
+class Cost(Record):
+    """What drawing with one model took, in batches of one size, by the protocol of `bench`.
+
+    Seconds are medians per picture, memory and sizes MB of 10^6 bytes.
+    """
+
+    model: str
+    fingerprint: str
+    batch: int
+    warmup: int
+    repeats: int
+    seconds: float | None = None
+    """Wall time of a batch over its size: texts encoded, denoised and decoded to pixels."""
+    seconds_p95: float | None = None
+    parts: dict[str, float] = Field(default_factory=dict)
+    """The same of the text encoders, the denoiser and the decoder alone."""
+    load_seconds: float | None = None
+    peak_memory_mb: float | None = None
+    memory_of: Literal["accelerator", "process"] | None = None
+    """What the accelerator's allocator held at most, or all that the process had in memory."""
+    weights_mb: float | None = None
+    disk_mb: float | None = None
+    """The files of the weights and adapters."""
+    evaluations: int | float | None = None
+    """Runs of the denoiser for one picture; guidance counts as two."""
+    error: str | None = None
+    """Why there are no seconds."""
+    device: dict[str, Any]
+    packages: dict[str, str]
+    measured_at: str
+    """UTC, ISO 8601."""
+
+
 class Score(Record):
     """What one scorer says of one generation."""
 

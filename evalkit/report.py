@@ -11,7 +11,7 @@ from evalkit import beside, findings, gallery, published, summary
 from evalkit.board import Cell, Fought, Human, Leaderboard, Row, memory_tier, step_tier
 from evalkit.errors import EvalkitError
 from evalkit.prompts import TASKS
-from evalkit.records import Generation, Manifest, ModelSpec, Score, ScorerCard
+from evalkit.records import Cost, Generation, Manifest, ModelSpec, Score, ScorerCard
 from evalkit.runs import Run
 
 MINIATURE_NOTE = (
@@ -61,6 +61,7 @@ def build(
         rows=tuple(rows),
         human=human,
         sheet=tuple(sheet),
+        costs=tuple(run.costs()),
         published=tuple(beside.beside(rows, run.manifest.suite, published.load())),
         commands=tuple(commands),
         manifest=run.manifest,
@@ -112,8 +113,9 @@ def _rows(
     of_model: dict[str, list[Generation]] = defaultdict(list)
     for generation in generations:
         of_model[generation.model].append(generation)
+    costs = {c.model: c for c in run.costs() if c.batch == 1 and c.seconds is not None}
     rows = [
-        _row(run.manifest, spec, of_model[spec.name], human).model_copy(
+        _row(run.manifest, spec, of_model[spec.name], costs.get(spec.name), human).model_copy(
             update={"metrics": cells[spec.name], "categories": categories[spec.name]}
         )
         for spec in run.manifest.models
@@ -141,11 +143,19 @@ def _cell(estimate: summary.Estimate, reasons: dict[str, int] | None = None) -> 
 
 
 def _row(
-    manifest: Manifest, spec: ModelSpec, made: Sequence[Generation], human: Human | None
+    manifest: Manifest,
+    spec: ModelSpec,
+    made: Sequence[Generation],
+    cost: Cost | None,
+    human: Human | None,
 ) -> Row:
     about, realised = manifest.about.get(spec.name), manifest.realised.get(spec.name, {})
     seconds = [g.seconds for g in made if g.seconds is not None]
     memory = [g.peak_memory_mb for g in made if g.peak_memory_mb is not None]
+    if cost and cost.seconds is not None:
+        seconds = [cost.seconds]
+    if cost and cost.memory_of == "accelerator" and cost.peak_memory_mb is not None:
+        memory = [cost.peak_memory_mb]
     weights = realised.get("weight_bytes")
     return Row(
         model=spec.name,

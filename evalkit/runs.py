@@ -6,6 +6,7 @@
           suite.jsonl               the prompts, so that a run explains itself
           generations.jsonl         append-only; a torn last line is dropped on resume
           truths.jsonl              what a drawing world knows of its pictures' faults, if it does
+          costs.jsonl               what drawing took, as `evalkit bench` measured it
           scores/<scorer>@<version>.jsonl, .card.json
 
 Pictures lie in ``images/`` beside ``runs/`` when the run's parent folder is called ``runs``, so
@@ -31,6 +32,7 @@ from evalkit.prompts import Suite, load, to_jsonl
 from evalkit.records import (
     SCHEMA_VERSION,
     About,
+    Cost,
     Generation,
     Manifest,
     ModelSpec,
@@ -149,6 +151,18 @@ class Run:
             )
         self._append(f"scores/{card.key}.jsonl", scores)
 
+    def costs(self) -> list[Cost]:
+        """Return what the run's models cost: of each and each batch size, the last measurement."""
+        known = {m.fingerprint for m in self.manifest.models}
+        rows = _read(self.path / "costs.jsonl", Cost)
+        newest = {(c.model, c.batch): c for c in rows if c.fingerprint in known}
+        order = {m.name: i for i, m in enumerate(self.manifest.models)}
+        return sorted(newest.values(), key=lambda c: (order.get(c.model, len(order)), c.batch))
+
+    def add_cost(self, cost: Cost) -> None:
+        """Append one measurement."""
+        self._append("costs.jsonl", [cost])
+
     def texts(self) -> Iterator[tuple[str, str]]:
         """Yield the run's files by their names in its folder: every fact once, in a fixed form."""
         yield "manifest.json", self.manifest.model_dump_json(indent=2) + "\n"
@@ -157,6 +171,8 @@ class Run:
         if truths := self.truths():
             rows = (json.dumps({"generation_id": k, "faults": v}) for k, v in truths.items())
             yield "truths.jsonl", "".join(f"{row}\n" for row in rows)
+        if costs := self.costs():
+            yield "costs.jsonl", _lines_of(costs)
         for card in self.cards():
             yield f"scores/{card.key}.card.json", card.model_dump_json(indent=2) + "\n"
             yield f"scores/{card.key}.jsonl", _lines_of(self.scores(card))

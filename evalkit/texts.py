@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from evalkit import beside, plain, wording
+from evalkit import beside, costs, plain, wording
 from evalkit.board import HumanCell, Leaderboard, Row
 from evalkit.evidence import Concordance, Evidence
 from evalkit.views import View, views
@@ -32,7 +32,7 @@ def markdown(board: Leaderboard) -> str:
         if view.number > 1:
             lines += _other(view)
         lines += _evidence(view)
-    return "\n".join([*lines, "", *beside.markdown(board)])
+    return "\n".join([*lines, "", *costs.markdown(board), *beside.markdown(board)])
 
 
 def _headline(board: Leaderboard) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -50,4 +51,18 @@ class Knowing(Protocol):
 
     def truth(self, prompt: Prompt, seed: int) -> tuple[str, ...]:
         """Name the faults of the picture of (prompt, seed); an empty tuple is a faithful one."""
+        ...
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A generator whose parts can be timed one by one."""
+
+    @property
+    def together(self) -> int:
+        """How many it drew at once the last time; fewer than asked where memory is short."""
+        ...
+
+    def stopwatch(self) -> AbstractContextManager[Mapping[str, float]]:
+        """Add up the seconds of each part (text, denoiser, decoder) while pictures are drawn."""
         ...

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,6 +47,7 @@ class Diffusers:
         self._held: dict[str, Held] = {}
         self._bytes: dict[str, int] = {}
         self._alone = False
+        self._together = 0
         self._realised: dict[str, Any] = {"timesteps": None, "sigmas": None, "evaluations": None}
 
     def load(self) -> None:
@@ -138,12 +140,25 @@ class Diffusers:
         seconds = (time.perf_counter() - start) / len(items)
         trace.inspect(pixels)
         self._note(trace)
+        self._together = len(items)
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(items)
         memory = _peak_memory_mb()
         return [
             _picture(pixels[i], _fault(i, trace, flagged), seconds, memory)
             for i in range(len(items))
         ]
+
+    @property
+    def together(self) -> int:
+        """How many pictures the last batch had: fewer than asked where memory was short."""
+        return self._together
+
+    def stopwatch(self) -> AbstractContextManager[Mapping[str, float]]:
+        """Time the text encoders, the denoiser and the decoder while pictures are drawn."""
+        from evalkit.generators.stopwatch import stopwatch
+
+        self.load()
+        return stopwatch(self._pipe)
 
     def _note(self, trace: Trace) -> None:
         sigmas = getattr(self._pipe.scheduler, "sigmas", None)
