@@ -264,7 +264,7 @@ def bench(
 ) -> None:
     """Measure what a picture costs: seconds, memory and bytes, each model in its own process."""
     from evalkit import bench as stage
-    from evalkit import costs
+    from evalkit import costs, wording
     from evalkit.runs import Run
 
     protocol = stage.Protocol(warmup, repeats)
@@ -273,7 +273,7 @@ def bench(
         found.append(cost)
         if not as_json:
             told = zip(costs.HEAD, costs.line(cost), strict=True)
-            print(", ".join(f"{name} {word}" for name, word in told if word != costs.NONE))
+            print(", ".join(f"{name} {word}" for name, word in told if word != wording.NONE))
     if as_json:
         print_json([cost.model_dump(mode="json") for cost in found])
 
