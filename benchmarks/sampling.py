@@ -1,6 +1,6 @@
 """What each rule of sampling is good for: votes until the best is settled, errors, intervals.
 
-Run: python -m benchmarks.sampling [--studies 50]
+Run: python -m benchmarks.sampling [--studies 50] [--models 8|20] [--rule NAME]
 Raters differ in taste, 20 vote at a time, each 50 times; the rules see the answers of the rounds
 before (a rule that listens is asked once a round, which does it no favour). Ratings are those of
 ``arena rate``, clustered by rater, looked at every 200 votes.
@@ -182,15 +182,19 @@ def row(name: str, found: list[Course], at: tuple[int, ...], votes: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=50)
+    parser.add_argument("--models", type=int, choices=[s[0] for s in SETTINGS], help="one table")
+    parser.add_argument("--rule", choices=RULES, help="one row")
     options = parser.parse_args()
     for models, votes, at in SETTINGS:
+        if options.models not in (None, models):
+            continue
         true = truth(strengths(models))
         print(f"\n{models} models, the best {true[0] - true[1]:.0f} Elo points before the second;")
         print(f"{options.studies} studies of {votes} votes\n")
         right = " | ".join(f"right at {n}" for n in at)
         print(f"| rule | {right} | settled at | settled | wrongly | error | top holds | all hold |")
         print(f"| --- {'| ---: ' * (len(at) + 6)}|")
-        for name in RULES:
+        for name in [options.rule] if options.rule else RULES:
             found = courses(name, models, votes, options.studies)
             print(row(name, found, at, votes), flush=True)
 
