@@ -40,6 +40,9 @@ SWEEP_SECONDS = 60
 LANGUAGE = "language"
 """The kind of event that says in which language a rater reads the page."""
 
+MADE_UP = "made_up"
+"""The kind of event that says of a rater that a program answers: who keeps the database says so."""
+
 
 class Arena:
     """One study being held: the only way to change it. Safe for threads and several processes."""
@@ -95,6 +98,24 @@ class Arena:
     def enter_as(self, label: str) -> Rater:
         """Return the rater of a public name that no secret opens: a program, or an import."""
         return self._enter(lambda facts: facts.rater_labelled(label), label, None)
+
+    def make_up(self, label: str, key: str) -> Rater:
+        """Return the simulated rater of a secret, marked before the first visit.
+
+        Every vote under this secret counts as simulated, whichever door it comes by.
+        """
+        with self._store.writing() as facts:
+            study, _ = facts.study(self._name, lock=True)
+            rater = facts.rater(key)
+            if rater is None and facts.rater_labelled(label):
+                raise StudyError(
+                    f"A rater called {label!r} has voted here, and not by the page. Take other "
+                    "raters with another --seed."
+                )
+            rater = rater or facts.add_rater(label, key)
+            if not facts.path(study, rater, MADE_UP):
+                facts.add_event(study, MADE_UP, at=self._clock(), by=rater)
+        return rater
 
     def phase(self, rater: Rater, *, ahead: int = 0, submission: str | None = None) -> Phase:
         """Return where a rater is and all that the page may show there.
@@ -161,7 +182,9 @@ class Arena:
             if earlier is None:
                 conditions.allowed(study.protocol, outcome)
                 at = self._clock()
-                facts.add_vote(Vote(battle_id=battle.id, outcome=outcome, cast_at=at))
+                made_up = _made_up(facts, key, rater)
+                vote = Vote(battle_id=battle.id, outcome=outcome, cast_at=at, simulated=made_up)
+                facts.add_vote(vote)
                 self._judge_training(facts, key, study, rater)
             elif earlier.outcome is not outcome:
                 raise refusals.answered(earlier.outcome)
@@ -230,7 +253,7 @@ class Arena:
                 outcome=outcome,
                 cast_at=at,
                 seconds=conditions.plausible(seconds, battle.opened_at, at),
-                simulated=simulated,
+                simulated=simulated or _made_up(facts, key, rater),
                 language=language,
             )
             facts.add_vote(vote)
@@ -585,6 +608,10 @@ class Arena:
 def _language(facts: Facts, key: int, rater: Rater) -> str | None:
     chosen = facts.path(key, rater, LANGUAGE)
     return chosen[-1].detail.get("language") if chosen else None
+
+
+def _made_up(facts: Facts, key: int, rater: Rater) -> bool:
+    return bool(facts.path(key, rater, MADE_UP))
 
 
 def _new_label() -> str:

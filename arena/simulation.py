@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from arena.battles import Arena
@@ -19,6 +19,8 @@ from evalkit.errors import StudyError, UnknownNameError
 from evalkit.records import ScorerCard
 from evalkit.runs import Run
 
+FAULTS = "faults:"
+"""Begins what is followed where it is the truth of some kinds of fault: ``faults:blur,noise``."""
 EVENT = "simulate"
 """The kind of a study's event that says what simulated raters voted by."""
 Lost = Mapping[str, float]
@@ -59,7 +61,8 @@ def look(run: Run, by: Sequence[str] = ()) -> Sight:
     """See a run's pictures by the named scores; else by their truth, or by all scores there are.
 
     ``CRITERION=NAME`` names a score that is followed where that criterion is asked; with nothing
-    else, other criteria are refused.
+    else, other criteria are refused. ``faults:KIND,KIND`` names no score: such raters know the
+    truth, and look at these kinds of fault alone.
     """
     named: dict[str, list[str]] = defaultdict(list)
     for text in by:
@@ -71,15 +74,26 @@ def look(run: Run, by: Sequence[str] = ()) -> Sight:
 
 
 def _look(run: Run, by: Sequence[str]) -> Sight:
+    kinds = {k for name in by if name.startswith(FAULTS) for k in _kinds(name)}
     cards = {c.name: c for c in sorted(run.cards(), key=lambda c: c.version)}
-    for name in by:
+    scores = [name for name in by if not name.startswith(FAULTS)]
+    for name in scores:
         if name not in cards:
             raise UnknownNameError("score of this run", name, cards)
+    if kinds and scores:
+        raise StudyError(
+            f"Raters look at faults or follow scores, not both: {', '.join(by)}. Name one of them."
+        )
     drawn = [g.id for g in run.generations() if g.image is not None]
     truths = run.truths()
     known = sum(i in truths for i in drawn)
-    if not by and known == len(drawn):
-        return by_truth(truths)
+    if not scores and known == len(drawn):
+        return by_truth(truths, kinds)
+    if kinds:
+        raise StudyError(
+            f"The faults of {known} of the {len(drawn)} pictures of {run.path} are known: too few "
+            "to vote by. Name a score instead."
+        )
     if not cards:
         raise StudyError(
             f"The faults of {known} of the {len(drawn)} pictures of {run.path} are known, and no "
@@ -88,9 +102,18 @@ def _look(run: Run, by: Sequence[str]) -> Sight:
     return by_scores(run, [cards[name] for name in dict.fromkeys(by or cards)])
 
 
-def by_truth(truths: Mapping[str, Sequence[str]]) -> Sight:
-    """See the faults that a drawing world put in."""
-    return Sight({key: Counter(faults) for key, faults in truths.items()})
+def _kinds(text: str) -> list[str]:
+    return [kind for kind in text.removeprefix(FAULTS).split(",") if kind]
+
+
+def by_truth(truths: Mapping[str, Sequence[str]], kinds: Collection[str] = ()) -> Sight:
+    """See the faults that a drawing world put in: all, or some kinds of them."""
+    known = {fault for faults in truths.values() for fault in faults}
+    for kind in kinds:
+        if kind not in known:
+            raise UnknownNameError("kind of fault of this run", kind, sorted(known))
+    seen = set(kinds) or known
+    return Sight({key: Counter(f for f in faults if f in seen) for key, faults in truths.items()})
 
 
 def by_scores(run: Run, cards: Sequence[ScorerCard]) -> Sight:
@@ -138,6 +161,33 @@ class Character:
     """Pictures that seem no further apart than this are called equal."""
     unbearable: float = 3.0
     """Two equal pictures that have each lost this much are called both bad."""
+    attention: float = 1.0
+    """Share of the battles that are looked at; the others are answered by lot."""
+
+    def within(self, outcomes: Collection[Outcome]) -> Character:
+        """Return the same where a study does not take every answer."""
+        decides = self if Outcome.TIE in outcomes else replace(self, tie_width=0.0)
+        bears = Outcome.BOTH_BAD not in outcomes
+        return replace(decides, unbearable=math.inf) if bears else decides
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """So many raters made up from one seed; the last ``careless`` answer by lot."""
+
+    raters: int
+    seed: int = 0
+    careless: int = 0
+    character: Character = Character()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.careless <= self.raters:
+            raise StudyError(f"Of {self.raters} raters {self.careless} cannot be careless.")
+
+    def of(self, number: int) -> Character:
+        """Return what the rater of a number is like."""
+        careless = number >= self.raters - self.careless
+        return replace(self.character, attention=0.0) if careless else self.character
 
 
 def answer(
@@ -156,6 +206,24 @@ def answer(
     return Outcome.BOTH_BAD if both_bad else Outcome.TIE
 
 
+def judge(
+    battle: Battle,
+    sight: Sight,
+    outcomes: Sequence[Outcome],
+    *,
+    rater: str,
+    seed: int,
+    character: Character,
+) -> Outcome:
+    """Answer a battle as a rater of this character does: a pure function of its arguments."""
+    lot = random.Random(f"{seed}/{rater}/{battle.ordinal}/attention")
+    if lot.random() >= character.attention:
+        return lot.choice(outcomes)
+    left, right = (sight.of(e.generation_id, battle.criterion) for e in (battle.left, battle.right))
+    suited = character.within(outcomes)
+    return answer(left, right, rater=rater, seed=seed, ordinal=battle.ordinal, character=suited)
+
+
 def simulate(
     arena: Arena,
     sight: Sight,
@@ -163,6 +231,7 @@ def simulate(
     raters: int,
     votes: int,
     seed: int = 0,
+    careless: int = 0,
     character: Character | None = None,
 ) -> Iterator[int]:
     """Have simulated raters vote in turn, as people do, until there are so many votes in all.
@@ -170,13 +239,13 @@ def simulate(
     Yields the votes there are after each one. A killed simulation goes on where it stopped and
     ends with the same answers, for every answer depends on the seed and its place alone.
     """
-    _sign(arena, sight, seed)
+    crowd = Crowd(raters, seed, careless, character or Character())
+    sign(arena, sight, seed)
     people = [arena.enter_as(f"simulated-{seed}-{i:03d}") for i in range(raters)]
     done = [arena.progress(person).done for person in people]
-    who = character or Character()
     while sum(done) < votes:
         i = min(range(raters), key=done.__getitem__)
-        if not _vote_once(arena, people[i], sight, seed, who):
+        if not _vote_once(arena, people[i], sight, seed, crowd.of(i)):
             if arena.progress(people[i]).closed:
                 raise StudyError("This study is closed and takes no more answers.")
             raise StudyError(
@@ -187,7 +256,7 @@ def simulate(
         yield sum(done)
 
 
-def _sign(arena: Arena, sight: Sight, seed: int) -> None:
+def sign(arena: Arena, sight: Sight, seed: int) -> None:
     """Write into the study what its simulated raters see; those of one seed see one thing only."""
     for earlier in arena.noted(EVENT):
         if earlier["seed"] == seed and tuple(earlier["by"]) != sight.sources:
@@ -203,10 +272,8 @@ def _vote_once(arena: Arena, person: Rater, sight: Sight, seed: int, character: 
     battle = arena.open(person) or _go_on(arena, person)
     if battle is None or battle.token is None:
         return False
-    left, right = (sight.of(e.generation_id, battle.criterion) for e in (battle.left, battle.right))
-    outcome = answer(
-        left, right, rater=person.label, seed=seed, ordinal=battle.ordinal, character=character
-    )
+    taken = arena.study.protocol.outcomes
+    outcome = judge(battle, sight, taken, rater=person.label, seed=seed, character=character)
     arena.cast(battle.token, person, outcome, simulated=True)
     return True
 

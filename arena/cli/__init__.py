@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from arena.cli import checking, holding, keeping, moving, planning, rating
+from arena.cli import checking, holding, keeping, moving, planning, rating, rehearsing
 from evalkit.commands import end_well
 
 app = typer.Typer(
@@ -13,7 +13,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (holding, rating, checking, planning, moving, keeping):
+for part in (holding, rehearsing, rating, checking, planning, moving, keeping):
     app.add_typer(part.app)
 
 

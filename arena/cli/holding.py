@@ -14,7 +14,7 @@ from arena.cli.options import (
     StudyName,
     opened,
 )
-from evalkit.commands import AsJson, Quiet, RunFolder, print_json
+from evalkit.commands import AsJson, RunFolder, print_json
 from evalkit.errors import StudyError
 
 if TYPE_CHECKING:
@@ -218,46 +218,3 @@ def upgrade(database: Database) -> None:
     from arena.database import upgrade as bring_up
 
     print(f"{database} has version {bring_up(database)}.")
-
-
-@app.command()
-def simulate(
-    database: Database,
-    study: StudyName,
-    run: RunFolder,
-    raters: Annotated[int, typer.Option(min=1, help="How many simulated raters.")] = 20,
-    votes: Annotated[int, typer.Option(min=1, help="Votes in all, of all simulated raters.")] = 400,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(help="Vote by this score, or CRITERION=SCORE; repeat it."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Rehearse: made-up raters vote by the pictures' truth, or by scores, and are marked so.
-
-    Without --by they know the truth, where the run has it of every picture; else they follow all
-    of the run's scores, and their ratings say nothing that the scores did not say before.
-    """
-    from tqdm import tqdm
-
-    from arena.battles import Arena
-    from arena.simulation import look
-    from arena.simulation import simulate as hold
-    from evalkit.runs import Run
-
-    sight = look(Run.open(run), by or ())
-    # Not durable: what a power cut took of a rehearsal, the same command makes again.
-    with opened(database, durable=False) as store:
-        arena = Arena(store, study)
-        turns = hold(arena, sight, raters=raters, votes=votes, seed=seed)
-        shown = tqdm(turns, total=votes, unit="vote", disable=True if quiet else None)
-        done = max(shown, default=votes)
-    if as_json:
-        facts = {"study": study, "simulated_votes": done, "raters": raters, "seed": seed}
-        print_json(facts | {"by": list(sight.sources)})
-        return
-    print(f"{study}: {done} simulated votes by {raters} simulated raters.")
-    if sight.sources:
-        print(f"They followed {', '.join(sight.sources)}; people were not asked.")

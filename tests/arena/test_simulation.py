@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from arena import studies, votes
 from arena.battles import Arena
 from arena.records import Outcome
-from arena.simulation import Character, answer, by_scores, by_truth, look, simulate
+from arena.simulation import Character, Crowd, answer, by_scores, by_truth, look, simulate
+from arena.simulation import judge as judge_of
 from arena.store import Store
 from evalkit.errors import StudyError, UnknownNameError
 from evalkit.records import Generation, Score, ScorerCard
@@ -292,3 +293,49 @@ def test_raters_follow_another_score_where_another_criterion_is_asked(run):
         only.of(first.id, "quality")
     with pytest.raises(UnknownNameError, match="'c'"):
         look(run, ["alignment=c"])
+
+
+def test_raters_may_look_at_some_faults_alone(run: Run) -> None:
+    sight = look(run, ["quality=faults:count", "alignment=faults:colour,count"])
+    gamma = next(g.id for g in run.generations() if g.model == "gamma-model")
+    assert sight.of(gamma, "quality") == {"count": 1}
+    assert sight.of(gamma, "alignment") == {"colour": 1, "count": 1}
+    assert sight.sources == ()
+    with pytest.raises(UnknownNameError, match="fog"):
+        look(run, ["faults:fog"])
+    scored(run, lambda g: 1.0)
+    with pytest.raises(StudyError, match="not both"):
+        look(run, ["faults:count", "alike"])
+
+
+def test_faults_that_nobody_knows_are_no_truth(run: Run) -> None:
+    (run.path / "truths.jsonl").unlink()
+    with pytest.raises(StudyError, match="The faults of 0 of the 12 pictures"):
+        look(run, ["faults:count"])
+
+
+def test_careless_raters_answer_by_lot_and_the_others_as_before(arena: Arena, run: Run) -> None:
+    """Of 200 raters who look at nothing a quarter give each answer: 100 of 400 within 4 sigma."""
+    arena.open(person := arena.enter_as("r"))
+    battle = arena.open(person)
+    assert battle is not None
+    sight, outcomes = by_truth(run.truths()), tuple(Outcome)
+    blind = [
+        judge_of(battle, sight, outcomes, rater=f"r{i}", seed=0, character=Crowd(1, 0, 1).of(0))
+        for i in range(400)
+    ]
+    assert all(65 < n < 135 for n in Counter(blind).values())
+    assert len(set(blind)) == 4
+    lost = (sight.of(battle.left.generation_id), sight.of(battle.right.generation_id))
+    seen = judge_of(battle, sight, outcomes, rater="r", seed=0, character=Character())
+    how = {"rater": "r", "seed": 0, "ordinal": battle.ordinal}
+    assert seen is answer(*lost, character=Character(), **how)  # type: ignore[arg-type]
+
+
+@given(FAULTS, FAULTS, st.integers(0, 50))
+def test_an_answer_that_a_study_does_not_take_is_never_given(
+    left: list[str], right: list[str], n: int
+) -> None:
+    both = (Outcome.LEFT, Outcome.RIGHT)
+    assert judge(left, right, Character().within(both), n) in both
+    assert judge(left, right, Character().within((*both, Outcome.TIE)), n) is not Outcome.BOTH_BAD
