@@ -150,6 +150,8 @@ class Row(Record):
     size: str | None
     licence: str = ""
     gated: bool = False
+    rewards: tuple[str, ...] = ()
+    """Scores that the model was trained to raise, by the catalogue."""
     metrics: dict[str, Cell]
     categories: dict[str, dict[str, Cell]]
     """Metric to category to figure."""

@@ -128,17 +128,21 @@ def prompts_export(
 
 
 @models_app.command("list")
-def models_list(as_json: AsJson = False) -> None:
-    """List the catalogue of models."""
-    from evalkit import catalogue
+def models_list(
+    as_json: AsJson = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="The table of docs/models.md.")
+    ] = False,
+) -> None:
+    """List the catalogue of models, with their licences and which of them are gated."""
+    from evalkit import catalogue, recipes
 
     entries = catalogue.entries()
     if as_json:
         print_json({name: e.model_dump(mode="json") for name, e in entries.items()})
         return
-    for name, entry in entries.items():
-        steps = f"{entry.steps} step{'s' if entry.steps != 1 else ''}" if entry.steps else ""
-        print(f"{name:<28} {entry.generator:<10} {steps:<9} {entry.title}")
+    for line in (recipes.markdown if markdown else recipes.lines)(entries.values()):
+        print(line)
 
 
 @models_app.command("show")
@@ -190,7 +194,7 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Draw a suite with one or more models; the same command again goes on where it was."""
-    from evalkit import catalogue, prompts
+    from evalkit import catalogue, departures, prompts
     from evalkit import generate as stage
 
     where = _engine(engine, address, workers, gpus)
@@ -216,6 +220,8 @@ def generate(
             progress=progress,
         )
     failed = sum(g.image is None for g in made)
+    for line in departures.departures(found.manifest):
+        _say(f"warning: {line}")
     facts = {"drawn": len(made), "failed": failed, "already_done": todo.done, "run": str(run)}
     if as_json:
         print_json(facts)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from evalkit.board import Row
 from evalkit.evidence import (
     Assisted,
     Concordance,
@@ -21,6 +22,8 @@ ALARM = 0.2
 WORTH = 1.02
 """A gain of assisted ratings below this is not worth naming."""
 CHANCE = 0.05
+TRAINED = "\N{DAGGER}"
+"""Marks a score that its model was trained to raise."""
 
 
 def share(found: Share | None) -> str:
@@ -176,6 +179,26 @@ def to_people(one: ScorerAgreement) -> str:
     if gap.value is None or gap.low is None or gap.high is None:
         return NONE
     return f"{signed(100 * gap.value)} [{signed(100 * gap.low)}, {signed(100 * gap.high)}]"
+
+
+def trained_for(row: Row, score: str) -> bool:
+    """Say whether the model was trained to raise this score, by whatever weights it is made."""
+    return any(score == reward or score.startswith(f"{reward}-") for reward in row.rewards)
+
+
+def trained(rows: Sequence[Row], scores: Sequence[str]) -> str:
+    """Name the models that were trained to raise a score of the page; nothing if there is none."""
+    found = [
+        f"{row.model} ({listing(raised)})"
+        for row in rows
+        if (raised := [score for score in scores if trained_for(row, score)])
+    ]
+    if not found:
+        return ""
+    return (
+        f"{TRAINED} Trained to raise the score, by its source, so that the score measures what it "
+        f"was trained for and no more how good its pictures are: {listing(found, 9)}."
+    )
 
 
 def help_of_scores(found: Assisted) -> str:

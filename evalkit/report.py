@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from evalkit import beside, findings, gallery, published, summary
+from evalkit import beside, departures, findings, gallery, published, summary
 from evalkit.board import Cell, Fought, Human, Leaderboard, Row, memory_tier, step_tier
 from evalkit.errors import EvalkitError
 from evalkit.prompts import TASKS
@@ -91,6 +91,7 @@ def _banners(run: Run, cards: Sequence[ScorerCard], human: Human | None) -> Iter
         yield PIPELINES_NOTE
     if any(m.generator == "sketch" for m in run.manifest.models):
         yield SKETCH_NOTE
+    yield from departures.departures(run.manifest)
     if run.manifest.status != "complete":
         yield "This run is not complete: some planned pictures have not been drawn."
 
@@ -167,6 +168,7 @@ def _row(
         size=f"{spec.width} x {spec.height}" if spec.width and spec.height else None,
         licence=about.licence if about else "",
         gated=bool(about and about.gated),
+        rewards=about.rewards if about else (),
         metrics={},
         categories={},
         human=human.headline.ratings.get(spec.name) if human else None,

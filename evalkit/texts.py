@@ -10,6 +10,7 @@ from typing import Any
 from evalkit import beside, costs, plain, wording
 from evalkit.board import HumanCell, Leaderboard, Row
 from evalkit.evidence import Concordance, Evidence
+from evalkit.records import ScorerCard
 from evalkit.views import View, views
 from evalkit.wording import NONE, figure, interval
 
@@ -22,6 +23,8 @@ def markdown(board: Leaderboard) -> str:
     lines += [f"> {banner}\n" for banner in board.banners]
     lines += [*(f"- {finding}" for finding in board.findings), ""] if board.findings else []
     lines += _headline(board)
+    if trained := plain.trained(board.rows, [c.name for c in board.metrics]):
+        lines += ["", trained]
     seen = views(board)
     lines += [
         "",
@@ -42,13 +45,17 @@ def _headline(board: Leaderboard) -> Iterator[str]:
     for row in board.rows:
         cells = [row.model]
         cells += [wording.rank(row.human), wording.rated(row.human)] if board.human else []
-        cells += [
-            wording.measured(row.metrics.get(c.name), wording.digits(c)) for c in board.metrics
-        ]
+        cells += [_measured(row, c) for c in board.metrics]
         cells += [str(row.steps or NONE), figure(row.seconds)]
         cells += [wording.memory(row.peak_memory_mb or row.weights_mb), row.licence or NONE]
         rows.append(cells)
-    return _table(head, rows)
+    return wording.table(head, rows)
+
+
+def _measured(row: Row, card: ScorerCard) -> str:
+    cell = row.metrics.get(card.name)
+    mark = plain.TRAINED if cell and plain.trained_for(row, card.name) else ""
+    return wording.measured(cell, wording.digits(card)) + mark
 
 
 def _other(view: View) -> Iterator[str]:
@@ -58,7 +65,7 @@ def _other(view: View) -> Iterator[str]:
     yield f"\n## {view.asked.criterion}: “{view.asked.question}”\n"
     unit = view.board.human.unit
     rows = [[r.model, wording.rank(r.human), wording.rated(r.human)] for r in view.rows]
-    yield from _table(["model", "rank", unit], rows)
+    yield from wording.table(["model", "rank", unit], rows)
 
 
 def _evidence(view: View) -> Iterator[str]:
@@ -67,7 +74,7 @@ def _evidence(view: View) -> Iterator[str]:
         yield "\n### How little would change the first place\n"
         yield f"{plain.lead(found.fragility)}\n"
         rows = [list(plain.removal(one)) for one in found.fragility.removals]
-        yield from _table(["change", "at most so many", "and first is"], rows)
+        yield from wording.table(["change", "at most so many", "and first is"], rows)
         yield ""
         yield from (f"- {line}" for line in plain.steadiness(found.fragility))
     if found.concordance:
@@ -87,7 +94,7 @@ def _concordance(found: Concordance) -> Iterator[str]:
         + [plain.order(s)]
         for s in found.scorers
     ]
-    yield from _table(head, rows)
+    yield from wording.table(head, rows)
     yield ""
     yield from (f"- {line}" for line in plain.ceiling(found))
 
@@ -100,7 +107,7 @@ def _beside(rows: Sequence[Row], found: Evidence) -> Iterator[str]:
         yield f"- {plain.good_enough(found.line)}"
     yield ""
     head = ["model", "votes alone", "with the scores' help", "over the line of good enough"]
-    yield from _table(head, [_beside_row(row, found) for row in rows])
+    yield from wording.table(head, [_beside_row(row, found) for row in rows])
 
 
 def _beside_row(row: Row, found: Evidence) -> list[str]:
@@ -114,11 +121,6 @@ def _beside_row(row: Row, found: Evidence) -> list[str]:
     ]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    for cells in (head, ["---"] * len(head), *rows):
-        yield "| " + " | ".join(" ".join(c.replace("|", "\\|").split()) for c in cells) + " |"
-
-
 def table_csv(board: Leaderboard) -> str:
     """Render every figure of the table as CSV, one model a line, unrounded."""
     stream = io.StringIO()
@@ -127,7 +129,7 @@ def table_csv(board: Leaderboard) -> str:
     writer.writerow(_columns(board, seen))
     for row in board.rows:
         cells: list[Any] = [row.model, row.generator, row.steps, row.guidance]
-        cells += [row.evaluations, row.licence, row.pictures, row.failures]
+        cells += [row.evaluations, row.licence, " ".join(row.rewards), row.pictures, row.failures]
         cells += [row.seconds, row.peak_memory_mb, row.weights_mb]
         for card in board.metrics:
             cell = row.metrics.get(card.name)
@@ -142,8 +144,16 @@ def table_csv(board: Leaderboard) -> str:
 
 
 def _columns(board: Leaderboard, seen: Sequence[View]) -> list[str]:
-    names = ["model", "generator", "steps", "guidance", "evaluations", "licence", "pictures"]
-    names += ["failures", "seconds", "peak_memory_mb", "weights_mb"]
+    names = [
+        "model",
+        "generator",
+        "steps",
+        "guidance",
+        "evaluations",
+        "licence",
+        "trained_to_raise",
+    ]
+    names += ["pictures", "failures", "seconds", "peak_memory_mb", "weights_mb"]
     names += [f"{c.name}{part}" for c in board.metrics for part in ("", "_low", "_high", "_n")]
     names += ["rating", "rating_low", "rating_high", "rank_low", "rank_high", "battles", "status"]
     names += ["assisted_rating", "assisted_low", "assisted_high"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from evalkit.board import Cell, HumanCell
 from evalkit.records import ScorerCard
@@ -85,3 +85,17 @@ def listing(names: Sequence[str], most: int = 6) -> str:
     if len(names) > most:
         return f"{', '.join(names[:most])} and {len(names) - most} more"
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def schedule(values: Sequence[float], most: int = 8) -> str:
+    """Write a schedule's timesteps, of a long one the first, the last and how many."""
+    shown = [f"{v:.6g}" for v in values]
+    if len(shown) > most:
+        return f"{', '.join(shown[:3])}, ..., {shown[-1]} ({len(shown)})"
+    return ", ".join(shown)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Write a table's lines in Markdown."""
+    for cells in (head, ["---"] * len(head), *rows):
+        yield "| " + " | ".join(" ".join(c.replace("|", "\\|").split()) for c in cells) + " |"

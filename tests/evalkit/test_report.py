@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from evalkit import pages, report
+from evalkit import pages, plain, report, texts
 from evalkit.board import (
     Card,
     Difference,
@@ -25,7 +25,7 @@ from evalkit.generate import generate, open_or_create
 from evalkit.records import About
 from evalkit.runs import Run
 from evalkit.score import score
-from tests.fakes import Redness
+from tests.fakes import Redness, row_of
 
 
 @pytest.fixture
@@ -70,6 +70,42 @@ def human():
         raters=4,
         cards=(Card(title="How <b>so</b>", lead="Thus.", points=("one",)),),
     )
+
+
+def test_a_score_that_a_model_was_trained_to_raise_is_marked(tmp_path, suite, noise):
+    specs = [noise("plain"), noise("fancy", flavour=1)]
+    about = {"plain": About(title="Plain", rewards=("redness", "geneval"))}
+    run = open_or_create(tmp_path / "marked", suite, specs, [0], about)
+    generate(run, Local())
+    score(run, Redness(), Local())
+    board = report.build(run)
+    told = "Trained to raise the score, by its source, "
+    page, text = pages.html(board), texts.markdown(board)
+    assert page.count(plain.TRAINED) == 2  # the cell, and the sentence that explains it
+    for form in (page, text):
+        assert told in form
+        assert "plain (redness)." in form
+        assert "plain (redness and geneval)" not in form  # of no score that is not there
+    rows = {r["model"]: r for r in csv.DictReader(io.StringIO(texts.table_csv(board)))}
+    assert [rows[m]["trained_to_raise"] for m in ("plain", "fancy")] == ["redness geneval", ""]
+
+
+def test_a_reward_is_its_score_by_any_weights():
+    row = row_of("it", None, rewards=("image-reward", "hps-v2"))
+    names = ("image-reward", "image-reward-miniature", "hps-v2", "hps-v2.1", "image", "geneval")
+    assert [plain.trained_for(row, n) for n in names] == [True, True, True, False, False, False]
+
+
+def test_a_board_whose_models_chased_no_score_has_no_mark(scored):
+    assert plain.TRAINED not in pages.html(report.build(scored))
+
+
+def test_a_run_that_left_its_recipe_says_so_in_front(tmp_path, suite, noise):
+    about = {"noise": About(title="Noise", evaluations=4)}
+    run = open_or_create(tmp_path / "left", suite, [noise()], [0], about)
+    generate(run, Local())
+    run.note_realised("noise", {"evaluations": 8})
+    assert "8 evaluations of the denoiser a picture instead of 4" in pages.html(report.build(run))
 
 
 def test_figures_are_those_of_the_summary(scored):
