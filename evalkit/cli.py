@@ -187,24 +187,29 @@ def generate(
         typer.Option("--catalogue", help="A catalogue of your own, in TOML; repeat it."),
     ] = None,
     retry_failures: Annotated[bool, typer.Option(help="Draw failed pictures again.")] = False,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(min=0, help="US dollars that this command may spend on paid services [0]."),
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option(help="Say what would be drawn, and draw nothing.")
+        bool, typer.Option(help="Say what would be drawn and paid, and draw nothing.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Draw a suite with one or more models; the same command again goes on where it was."""
-    from evalkit import catalogue, departures, prompts
+    from evalkit import catalogue, departures, prices, prompts
     from evalkit import generate as stage
 
     where = _engine(engine, address, workers, gpus)
     known = catalogue.entries(*(catalogue_file or []))
     specs = [stage.resolved(catalogue.spec(name, known)) for name in model]
     chosen, wanted = prompts.load(suite), range(seeds)
-    if dry_run:
-        _show_plan(stage.preview(run, chosen, specs, wanted, limit=limit), as_json)
-        return
     about = {name: known[name].about for name in model if name in known}
+    if dry_run:
+        left = stage.preview(run, chosen, specs, wanted, limit=limit)
+        _show_plan(left, prices.costs(specs, about, {m: n for m, (n, _) in left.items()}), as_json)
+        return
     found = stage.open_or_create(run, chosen, specs, wanted, about)
     names = [spec.name for spec in specs]
     todo = stage.plan(found, names, wanted, limit=limit, retry_failures=retry_failures)
@@ -217,6 +222,7 @@ def generate(
             limit=limit,
             batch=batch,
             retry_failures=retry_failures,
+            max_cost=max_cost,
             progress=progress,
         )
     failed = sum(g.image is None for g in made)
@@ -246,13 +252,20 @@ def _engine(
     return engine.Local()
 
 
-def _show_plan(left: dict[str, tuple[int, int]], as_json: bool) -> None:
+def _show_plan(left: dict[str, tuple[int, int]], costs: dict[str, float], as_json: bool) -> None:
+    from evalkit import prices
+
     if as_json:
-        print_json({m: {"to_draw": n, "done": d} for m, (n, d) in left.items()})
+        priced = {m: {"cost": dollars} for m, dollars in costs.items()}
+        print_json(
+            {m: {"to_draw": n, "done": d, **priced.get(m, {})} for m, (n, d) in left.items()}
+        )
         return
     for name, (todo, done) in left.items():
-        print(f"{name:<28} {todo:>7} to draw, {done:>7} done")
-    print(f"{'total':<28} {sum(n for n, _ in left.values()):>7} to draw")
+        paid = f", {prices.told(costs[name])}" if name in costs else ""
+        print(f"{name:<28} {todo:>7} to draw, {done:>7} done{paid}")
+    paid = f", {prices.told(sum(costs.values()))}" if costs else ""
+    print(f"{'total':<28} {sum(n for n, _ in left.values()):>7} to draw{paid}")
 
 
 @app.command()

@@ -8,6 +8,7 @@
   + WeightsError            a checkpoint that is missing, wrong, gated or incomplete
   + SpecError               a model specification that makes no sense
   + ClusterError            a Ray cluster that cannot be joined, is full, or loses every worker
+  + ServiceError            a paid service that refuses the key, or does not answer
   + MissingPackageError     an optional package that is not installed
   + VotesError              votes that cannot be read or are wrong
   + StoreError              a database that cannot be opened, or refuses a change
@@ -58,6 +59,10 @@ class SpecError(EvalkitError):
 
 class ClusterError(EvalkitError):
     """A Ray cluster that cannot be joined, is full, or loses every worker."""
+
+
+class ServiceError(EvalkitError):
+    """A paid service that refuses the key, asks for money, or does not answer."""
 
 
 class VotesError(EvalkitError):

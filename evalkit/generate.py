@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from evalkit import provenance, registry, weights
+from evalkit import prices, provenance, registry, weights
 from evalkit.engine import Engine, Lost
 from evalkit.errors import RunError, SpecError
 from evalkit.generators import Generator, Knowing, Picture
@@ -175,15 +175,18 @@ def generate(
     limit: int | None = None,
     batch: int = BATCH,
     retry_failures: bool = False,
+    max_cost: float | None = None,
     progress: Progress = lambda _: None,
 ) -> list[Generation]:
     """Draw what these models and seeds lack; a kill at any moment loses a batch at most.
 
-    None means all of the run's. The run is sealed when nothing of its whole plan is left.
+    None means all of the run's. The run is sealed when nothing of its whole plan is left. What a
+    service would be paid for all of it, in US dollars, must stay under ``max_cost``.
     """
     made: list[Generation] = []
     with run.lock():
         todo = plan(run, models, seeds, limit=limit, retry_failures=retry_failures)
+        prices.check(_costs(run, todo), max_cost)
         if todo.left:
             run.reopen()
         for spec in run.manifest.models:
@@ -193,6 +196,13 @@ def generate(
         if not plan(run).left:
             run.seal()
     return made
+
+
+def _costs(run: Run, todo: Plan) -> dict[str, float]:
+    """Estimate what is left to be paid for; nothing is asked of a model that is done."""
+    left = {name: len(items) for name, items in todo.items.items() if items}
+    specs = [spec for spec in run.manifest.models if spec.name in left]
+    return prices.costs(specs, run.manifest.about, left)
 
 
 def _draw_model(

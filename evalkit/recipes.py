@@ -37,7 +37,7 @@ def _published(entry: Entry) -> bool:
 def _cells(entry: Entry) -> list[str]:
     return [
         f"`{entry.name}`",
-        f"{_short(entry.options.get('pipeline'), 'Pipeline')}, {_scheduler(entry.options)}",
+        _drawn_by(entry),
         _or_none(entry.steps),
         _or_none(entry.guidance),
         schedule(entry.schedule) or NONE,
@@ -47,6 +47,12 @@ def _cells(entry: Entry) -> list[str]:
         ", ".join(entry.rewards) or "no",
         _yes(entry.run_on_weights),
     ]
+
+
+def _drawn_by(entry: Entry) -> str:
+    if entry.price is not None:
+        return f"a service, {entry.price:g} dollars a picture"
+    return f"{_short(entry.options.get('pipeline'), 'Pipeline')}, {_scheduler(entry.options)}"
 
 
 def _scheduler(options: dict[str, Any]) -> str:

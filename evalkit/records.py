@@ -102,6 +102,8 @@ class About(Record):
     """Runs of the denoiser for one picture; guidance counts twice."""
     rewards: tuple[str, ...] = ()
     """Scores that the model was trained to raise, such as ``geneval``; they measure it no more."""
+    price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """US dollars a picture, where a service draws."""
     run_on_weights: bool = False
     """Whether somebody has drawn with the real weights; else only the recipe's call is tested."""
 

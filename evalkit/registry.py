@@ -16,6 +16,7 @@ GENERATORS: Mapping[str, str] = {
     "diffusers": "evalkit.generators.pipelines:Diffusers",
     "folder": "evalkit.generators.folder:Folder",
     "sketch": "evalkit.generators.sketch:Sketch",
+    "stability": "evalkit.generators.stability:Stability",
 }
 SCORERS: Mapping[str, str] = {
     "aesthetic": "evalkit.scorers.aesthetic:Aesthetic",

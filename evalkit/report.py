@@ -13,6 +13,7 @@ from evalkit.errors import EvalkitError
 from evalkit.prompts import TASKS
 from evalkit.records import Cost, Generation, Manifest, ModelSpec, Score, ScorerCard
 from evalkit.runs import Run
+from evalkit.wording import listing
 
 MINIATURE_NOTE = (
     "Scores marked “miniature” come from small judges trained on this package's own drawn world. "
@@ -23,6 +24,8 @@ PIPELINES_NOTE = (
     "is named after a published method is our reading of it in miniature: nothing here is a claim "
     "about the published model."
 )
+UNDISCLOSED = "undisclosed"
+"""What a service's generator says of its variant, in the manifest."""
 SKETCH_NOTE = (
     "Models named “sketch” are procedural drawings with faults put in at known rates, not neural "
     "generators: their true order is known, so that the scores and ratings can be checked."
@@ -91,6 +94,12 @@ def _banners(run: Run, cards: Sequence[ScorerCard], human: Human | None) -> Iter
         yield PIPELINES_NOTE
     if any(m.generator == "sketch" for m in run.manifest.models):
         yield SKETCH_NOTE
+    if served := [m for m, r in run.manifest.realised.items() if r.get("variant") == UNDISCLOSED]:
+        yield (
+            f"{listing(served, 9)}: drawn by a service that does not disclose which variant "
+            "answered (steps, precision, text encoders). The figures stand for the service as it "
+            "was then, not for a model of a known budget; no time or memory was measured."
+        )
     yield from departures.departures(run.manifest)
     if run.manifest.status != "complete":
         yield "This run is not complete: some planned pictures have not been drawn."

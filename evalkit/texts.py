@@ -128,7 +128,7 @@ def table_csv(board: Leaderboard) -> str:
     seen = views(board)
     writer.writerow(_columns(board, seen))
     for row in board.rows:
-        cells: list[Any] = [row.model, row.generator, row.steps, row.guidance]
+        cells: list[Any] = [row.model, row.title, row.generator, row.steps, row.guidance]
         cells += [row.evaluations, row.licence, " ".join(row.rewards), row.pictures, row.failures]
         cells += [row.seconds, row.peak_memory_mb, row.weights_mb]
         for card in board.metrics:
@@ -146,6 +146,7 @@ def table_csv(board: Leaderboard) -> str:
 def _columns(board: Leaderboard, seen: Sequence[View]) -> list[str]:
     names = [
         "model",
+        "title",
         "generator",
         "steps",
         "guidance",

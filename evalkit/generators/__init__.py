@@ -46,6 +46,13 @@ class Generator(Protocol):
 
 
 @runtime_checkable
+class Paid(Protocol):
+    """A generator whose pictures cost money: a service."""
+
+    paid: bool
+
+
+@runtime_checkable
 class Knowing(Protocol):
     """A generator that knows what is wrong with its own pictures, such as a drawn world."""
 

@@ -89,6 +89,17 @@ def test_a_dry_run_draws_nothing(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_a_plan_says_what_it_would_cost_and_needs_no_key(tmp_path):
+    paid = ("--run", tmp_path / "new", "--suite", "geneval", "--model", "sd3.5-flash-api")
+    done = evalkit("generate", *paid, "--dry-run", STABILITY_API_KEY="")
+    assert "2212 to draw,       0 done, about 55.30 dollars" in done.stdout
+    told = json.loads(evalkit("generate", *paid, "--dry-run", "--json").stdout)
+    assert told["sd3.5-flash-api"] == {"to_draw": 2212, "done": 0, "cost": pytest.approx(55.3)}
+    assert "cost" not in json.loads(draw(tmp_path / "new", "--dry-run", "--json").stdout)
+    refused = evalkit("generate", *paid, "--limit", 1, code=1)
+    assert "no --max-cost allows it" in refused.stderr
+
+
 def test_json_is_one_document_and_nothing_else(sketched):
     for arguments in (
         ("prompts", "list"),
