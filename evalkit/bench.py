@@ -25,7 +25,7 @@ from typing import Any
 from evalkit import provenance, registry
 from evalkit.errors import SpecError, UnknownNameError
 from evalkit.generate import PACKAGES, device
-from evalkit.generators import Generator, Picture, Timed
+from evalkit.generators import Generator, Paid, Picture, Timed
 from evalkit.records import Cost, ModelSpec, Prompt
 from evalkit.runs import Run
 
@@ -76,6 +76,8 @@ def _apart(spec: ModelSpec, prompts: Sequence[Prompt], size: int, protocol: Prot
 def here(spec: ModelSpec, prompts: Sequence[Prompt], size: int, protocol: Protocol) -> Cost:
     """Measure in this process."""
     generator = registry.generator(spec)
+    if isinstance(generator, Paid):
+        return _row(spec, size, protocol, error="a service draws it, for money and elsewhere")
     started = time.perf_counter()
     generator.load()
     loaded = time.perf_counter() - started

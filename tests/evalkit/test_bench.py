@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evalkit import bench, costs, pages, report
+from evalkit import bench, catalogue, costs, pages, report
 from evalkit.bench import Protocol, here, measure
 from evalkit.engine import Local
 from evalkit.errors import SpecError, UnknownNameError
@@ -54,6 +54,12 @@ def test_what_cannot_be_drawn_is_a_row_with_a_reason(noise, suite):
     cost = here(noise(fails=[suite.prompts[1].text]), suite.prompts, 2, SHORT)
     assert (cost.seconds, cost.error) == (None, "the model refused")
     assert "the model refused" in " ".join(costs.line(cost))
+
+
+def test_a_service_is_never_paid_for_a_measurement(monkeypatch, suite):
+    monkeypatch.delenv("STABILITY_API_KEY", raising=False)
+    cost = here(catalogue.spec("sd3.5-flash-api"), suite.prompts, 2, SHORT)
+    assert (cost.seconds, cost.error) == (None, "a service draws it, for money and elsewhere")
 
 
 def test_a_batch_that_is_drawn_in_pieces_is_not_passed_off_as_one(monkeypatch, noise, suite):
