@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +21,7 @@ from arena.store import Store
 from evalkit.prompts import Suite
 from evalkit.records import Generation, Manifest, ModelSpec, Prompt
 from evalkit.runs import Run
-from tests.conftest import needs
+from tests.arena.postgres import Postgres
 
 MODELS = ("alpha-model", "beta-model", "gamma-model")
 
@@ -40,42 +35,13 @@ def postgres() -> Iterator[str]:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Start a private PostgreSQL from Debian's packages, and stop it."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    needs(found, "PostgreSQL (Debian's package postgresql)")
-    binaries = found[-1].parent
-    # Not pytest's folder: the server refuses to run as root, and a socket's path must be short.
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-    user = _unprivileged()
-    if user:
-        shutil.chown(folder, user)
-
-    def run(*words: str) -> None:
-        subprocess.run(
-            [str(binaries / words[0]), *words[1:]],
-            user=user,
-            cwd=folder,
-            check=True,
-            stdout=subprocess.DEVNULL,
-            timeout=120,
-        )
-
-    data = str(folder / "data")
-    run("initdb", "-D", data, "-U", "arena", "--auth=trust", "--no-sync", "-E", "UTF8")
-    options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=200"
-    run("pg_ctl", "-D", data, "-o", options, "-l", str(folder / "log"), "-w", "start")
+    """Start a private PostgreSQL, and stop it."""
+    found = Postgres()
+    found.start()
     try:
-        yield f"postgresql+psycopg://arena@/{{name}}?host={folder}"
+        yield found.url
     finally:
-        run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _unprivileged() -> str | None:
-    if os.geteuid() != 0:
-        return None
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    return "postgres" if "postgres" in names else "nobody"
+        found.stop()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
