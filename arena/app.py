@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from arena import languages, page, panels, pictures
 from arena.battles import Arena
-from arena.guard import Guard, client, key_of, too_many
+from arena.guard import Guard, client, key_of, too_many, unavailable
 from arena.interpreter import Interpreter
 from arena.languages import ENGLISH, Language
 from arena.limits import Gate, Limits
@@ -23,7 +23,7 @@ from arena.reception import Reception
 from arena.records import Outcome, Phase, PhaseKind, Purpose, Rater, Study
 from arena.refusals import Refusal
 from arena.store import Store
-from evalkit.errors import EvalkitError, ImageError, MissingPackageError, StudyError
+from evalkit.errors import EvalkitError, ImageError, MissingPackageError, StoreError, StudyError
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 try:
@@ -98,6 +98,8 @@ class Desk:
             if heard.choice in set(Outcome) and self._trains(guest.rater, heard.token):
                 return self._lesson(guest, heard)
             return self._stage(guest, self._act(guest, heard))
+        except StoreError:
+            raise  # the answer is not saved: the page must say it again
         except (EvalkitError, ValueError) as error:
             return self._stage(guest, _in_words(error))
 
@@ -225,6 +227,7 @@ def build(store: Store, name: str, limits: Limits | None = None) -> Guard:
     desk = Desk(store, name, gate)
     _check_served(desk.arena.study)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.exception_handler(StoreError)(_without_database)
     app.get("/health")(lambda: {"status": "ok"})
     app.get("/stage", response_class=HTMLResponse)(desk.show)
     app.post("/answer", response_class=HTMLResponse)(desk.answer)
@@ -319,6 +322,11 @@ def _file(version: str, file: str) -> Response:
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
     kind = "text/css" if file.endswith(".css") else "text/javascript"
     return Response(found, media_type=kind, headers=headers)
+
+
+def _without_database(_request: Request, error: Exception) -> Response:
+    _LOG.error("%s", error)
+    return unavailable()
 
 
 def _in_words(error: Exception) -> Notice:

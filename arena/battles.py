@@ -125,8 +125,9 @@ class Arena:
         with self._store.reading() as facts:
             key, study = facts.study(self._name)
             way, kind = self._where(facts, key, study, rater)
+            held = facts.open_battles(key, rater) if kind is PhaseKind.BATTLE else []
         if kind is PhaseKind.BATTLE:
-            battles = self.deal(rater, ahead)
+            battles = self._enough(rater, held, ahead)
             if battles:
                 return self._at_battle(study, battles, way)
             kind = self._where_now(rater)  # another tab may have answered, or somebody closed it
@@ -213,6 +214,10 @@ class Arena:
             if self._where(facts, key, study, rater)[1] is not PhaseKind.BATTLE:
                 return ()
             held = facts.open_battles(key, rater)
+        return self._enough(rater, held, ahead)
+
+    def _enough(self, rater: Rater, held: list[Battle], ahead: int) -> tuple[Battle, ...]:
+        """Return what a rater holds, or draw what is missing."""
         if len(held) > ahead:
             return tuple(held[: 1 + ahead])
         with self._drawing:
@@ -302,7 +307,7 @@ class Arena:
     def find(self, token: str, rater: Rater) -> Battle:
         """Return a battle of this rater by the name the browser knows."""
         with self._store.reading() as facts:
-            return self._own(facts, token, rater)
+            return conditions.own(facts, self._name, token, rater, lock=False)
 
     def progress(self, rater: Rater) -> Progress:
         """Count what a rater has answered, and of how many."""
@@ -574,7 +579,7 @@ class Arena:
             "left_id": opening.drawn.left.id,
             "right_id": opening.drawn.right.id,
             "rater_id": rater.id,
-            "ordinal": len(facts.given(key, rater)),
+            "ordinal": facts.count_given(key, rater),
             "opened_at": self._clock(),
             "draw_probability": opening.drawn.probability,
             "token": token,

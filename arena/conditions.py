@@ -18,9 +18,9 @@ def is_closed(facts: Facts, study_key: int) -> bool:
     return bool(marks) and marks[-1].kind == "close"
 
 
-def own(facts: Facts, study: str, token: str, rater: Rater) -> Battle:
-    """Return the battle of a token, which must be the rater's; others who ask for it wait."""
-    battle = facts.battle(token, lock=True)
+def own(facts: Facts, study: str, token: str, rater: Rater, *, lock: bool = True) -> Battle:
+    """Return the battle of a token, which must be the rater's; who asks with ``lock`` waits."""
+    battle = facts.battle(token, lock=lock)
     if battle is None or battle.study != study:
         raise Refusal(Reason.UNKNOWN, "The server opened no such battle. Reload the page.")
     if battle.rater != rater:
@@ -35,10 +35,11 @@ def still_open(facts: Facts, battle: Battle) -> tuple[int, Study]:
     key, study = facts.study(battle.study)
     if is_closed(facts, key):
         raise refusals.closed()
-    if facts.happened("skip", battle):
+    fate = facts.fate(battle)
+    if "skip" in fate:
         message = "This battle was skipped. Undo the skip to answer it."
         raise Refusal(Reason.SKIPPED, message)
-    if facts.happened("release", battle):
+    if "release" in fate:
         message = "This pair was given to somebody else meanwhile. Reload the page."
         raise Refusal(Reason.RELEASED, message)
     return key, study

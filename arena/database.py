@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from evalkit.errors import MissingPackageError, StoreError
@@ -109,8 +110,14 @@ def versions() -> list[str]:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Begin a transaction that may write; on SQLite it waits for other writers now, not later."""
-    with engine.connect().execution_options(arena_write=True) as connection, connection.begin():
+    with _turn(engine), engine.connect().execution_options(arena_write=True) as connection, connection.begin():
         yield connection
+
+
+def _turn(engine: Engine) -> AbstractContextManager[Any]:
+    """Return what the writers of this process queue up at: SQLite has no queue, but asks again."""
+    turn: Lock | None = engine.get_execution_options().get("arena_turn")
+    return turn or nullcontext()
 
 
 def check(
@@ -182,6 +189,8 @@ def _engine(url: URL, *, durable: bool) -> Engine:
 
 
 def _prepare_sqlite(engine: Engine, *, synchronous: str) -> None:
+    engine.update_execution_options(arena_turn=Lock())
+
     @sa.event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver's own BEGIN would come too late

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import secrets
 from collections.abc import Callable, MutableMapping
@@ -15,6 +16,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arena.limits import Gate, Limits, address
+from evalkit.errors import StoreError
+
+_LOG = logging.getLogger(__name__)
 
 COOKIE = "rater"
 VISIT = "visit"
@@ -112,8 +116,15 @@ class Guard:
         if wait := self._wait(request):
             return too_many(wait)
         if self._greet is not None and path == "/":
-            return await run_in_threadpool(self._greet, request) or self._app
+            return await self._met(request) or self._app
         return self._app
+
+    async def _met(self, request: Request) -> Response | None:
+        try:
+            return await run_in_threadpool(self._greet, request) if self._greet else None
+        except StoreError as error:
+            _LOG.error("%s", error)
+            return unavailable()
 
     def _wait(self, request: Request) -> float:
         path = request.url.path
@@ -132,6 +143,11 @@ def too_many(wait: float) -> Response:
     """Refuse for so many seconds; the page asks again by itself."""
     after = {"Retry-After": str(math.ceil(wait))}
     return PlainTextResponse("Too many requests", 429, headers=after)
+
+
+def unavailable() -> Response:
+    """Refuse for now, for the database does not do its work; the page asks again by itself."""
+    return PlainTextResponse("The database does not answer", 503, headers={"Retry-After": "1"})
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes | None:

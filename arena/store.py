@@ -208,8 +208,8 @@ class Facts:
 
     def study(self, name: str, *, lock: bool = False) -> tuple[int, Study]:
         """Return a study and its key; ``lock`` makes others who lock it wait."""
-        query = sa.select(study).where(study.c.name == name)
-        row = self._one(query.with_for_update() if lock else query)
+        # Two queries: who waited for the lock must see the protocol that came meanwhile.
+        row = self._one(_STUDY_LOCKED if lock else _STUDY, name=name)
         if row is None:
             raise UnknownNameError("study", name, self.studies())
         _, in_force = self.protocol(row["id"])
@@ -228,9 +228,7 @@ class Facts:
 
     def protocol(self, study_id: int) -> tuple[int, Protocol]:
         """Return the protocol in force and its key."""
-        query = sa.select(protocol.c.id, protocol.c.document)
-        query = query.where(protocol.c.study_id == study_id).order_by(protocol.c.id.desc())
-        key, document = self._connection.execute(query.limit(1)).one()
+        key, document = self._connection.execute(_PROTOCOL, {"study_id": study_id}).one()
         return key, _protocol(document)
 
     def add_protocol(self, study_id: int, new: Protocol, *, at: str) -> int:
@@ -262,7 +260,7 @@ class Facts:
 
     def rater(self, key: str) -> Rater | None:
         """Find the rater behind a secret."""
-        row = self._one(sa.select(rater).where(rater.c.key_digest == key_digest(key)))
+        row = self._one(_RATER, digest=key_digest(key))
         return Rater(id=row["id"], label=row["label"]) if row else None
 
     def rater_labelled(self, label: str) -> Rater | None:
@@ -280,10 +278,8 @@ class Facts:
 
     def battle(self, token: str, *, lock: bool = False) -> Battle | None:
         """Find a battle by the name the browser knows; ``lock`` makes others wait."""
-        if lock:
-            self._connection.execute(
-                sa.select(battle.c.id).where(battle.c.token == token).with_for_update()
-            )
+        if lock and self._connection.dialect.name != "sqlite":  # there, writers wait for writers
+            self._connection.execute(_BATTLE_LOCKED, {"token": token})
         return next(iter(self._battles(battle.c.token == token)), None)
 
     def open_battles(self, study_id: int, of: Rater) -> list[Battle]:
@@ -317,6 +313,11 @@ class Facts:
     def add_battles(self, study_id: int, new: Sequence[Mapping[str, Any]]) -> list[int]:
         """Record that pictures were put before raters and return the battles' ids, in order."""
         return self._insert_all(battle, [{**row, "study_id": study_id} for row in new])
+
+    def count_given(self, study_id: int, to: Rater) -> int:
+        """Count the battles that a rater was ever given."""
+        query = sa.select(sa.func.count()).select_from(battle).where(_of(study_id, to))
+        return self._connection.scalar(query) or 0
 
     def next_ordinals(self, study_id: int) -> dict[int, int]:
         """Map each rater's id to the number of battles given in this study."""
@@ -550,8 +551,11 @@ class Facts:
 
     def happened(self, kind: str, of: Battle) -> bool:
         """Say whether a battle was skipped, or undone."""
-        query = sa.select(event.c.id).where(event.c.battle_id == of.id, event.c.kind == kind)
-        return self._connection.scalar(query) is not None
+        return kind in self.fate(of)
+
+    def fate(self, of: Battle) -> set[str]:
+        """Return what happened to a battle: skip, undo, release, report."""
+        return set(self._connection.scalars(_FATE, {"battle_id": of.id}))
 
     # Whole studies
 
@@ -569,8 +573,8 @@ class Facts:
 
     # Inside
 
-    def _one(self, query: sa.Select[Any]) -> RowMapping | None:
-        return self._connection.execute(query).mappings().one_or_none()
+    def _one(self, query: sa.Select[Any], **values: Any) -> RowMapping | None:
+        return self._connection.execute(query, values).mappings().one_or_none()
 
     def _insert(self, table: sa.Table, row: Mapping[str, Any]) -> int:
         result = self._connection.execute(sa.insert(table).returning(table.c.id), dict(row))
@@ -583,20 +587,8 @@ class Facts:
         return list(self._connection.scalars(insert, [dict(row) for row in rows]))
 
     def _battles(self, *conditions: sa.ColumnElement[bool]) -> list[Battle]:
-        query = (
-            sa.select(battle, study.c.name, protocol.c.digest, rater.c.label)
-            .join(study, study.c.id == battle.c.study_id)
-            .outerjoin(protocol, protocol.c.id == battle.c.protocol_id)
-            .outerjoin(rater, rater.c.id == battle.c.rater_id)
-            .outerjoin(vote, vote.c.battle_id == battle.c.id)
-            .where(*conditions)
-            .order_by(battle.c.id)
-        )
-        rows = list(self._connection.execute(query).mappings())
-        wanted = {row[side] for row in rows for side in ("left_id", "right_id")}
-        found = self._connection.execute(sa.select(entry).where(entry.c.id.in_(wanted))).mappings()
-        entries = {row["id"]: _entry(row) for row in found}
-        return [_battle(row, entries) for row in rows]
+        rows = self._connection.execute(_BATTLES.where(*conditions)).mappings()
+        return [_battle(row) for row in rows]
 
 
 _RATING = battle.c.purpose == Purpose.RATING.value
@@ -604,6 +596,40 @@ _COUNTED = battle.c.purpose.in_([p.value for p in COUNTED])
 _SHOWN = (
     *(battle.c.id, battle.c.left_id, battle.c.right_id, battle.c.criterion, battle.c.purpose),
     *(battle.c.ordinal, battle.c.repeat_of, battle.c.example),
+)
+
+
+_LEFT, _RIGHT = entry.alias("left_entry"), entry.alias("right_entry")
+_SIDES = {
+    side: {name: f"{side}_entry_{name}" for name in Entry.model_fields} for side in ("left", "right")
+}
+"""The columns of both pictures beside those of their battle."""
+
+# Written once: to write a query takes longer than SQLite takes to answer it.
+_STUDY = sa.select(study).where(study.c.name == sa.bindparam("name"))
+_STUDY_LOCKED = _STUDY.with_for_update()
+_PROTOCOL = (
+    sa.select(protocol.c.id, protocol.c.document)
+    .where(protocol.c.study_id == sa.bindparam("study_id"))
+    .order_by(protocol.c.id.desc())
+    .limit(1)
+)
+_RATER = sa.select(rater).where(rater.c.key_digest == sa.bindparam("digest"))
+_FATE = sa.select(event.c.kind).where(event.c.battle_id == sa.bindparam("battle_id"))
+_BATTLE_LOCKED = (
+    sa.select(battle.c.id).where(battle.c.token == sa.bindparam("token")).with_for_update()
+)
+_BATTLES = (
+    sa.select(battle, study.c.name, protocol.c.digest, rater.c.label.label("rater_label"))
+    .add_columns(*(_LEFT.c[name].label(label) for name, label in _SIDES["left"].items()))
+    .add_columns(*(_RIGHT.c[name].label(label) for name, label in _SIDES["right"].items()))
+    .join(study, study.c.id == battle.c.study_id)
+    .join(_LEFT, _LEFT.c.id == battle.c.left_id)
+    .join(_RIGHT, _RIGHT.c.id == battle.c.right_id)
+    .outerjoin(protocol, protocol.c.id == battle.c.protocol_id)
+    .outerjoin(rater, rater.c.id == battle.c.rater_id)
+    .outerjoin(vote, vote.c.battle_id == battle.c.id)
+    .order_by(battle.c.id)
 )
 
 
@@ -654,13 +680,17 @@ def _entry(row: RowMapping) -> Entry:
     return Entry.model_validate({k: v for k, v in row.items() if k != "study_id"})
 
 
-def _battle(row: RowMapping, entries: Mapping[int, Entry]) -> Battle:
+def _battle(row: RowMapping) -> Battle:
     same = (
         *("id", "criterion", "ordinal", "opened_at", "draw_probability", "token", "redo_of"),
         *("purpose", "expected", "repeat_of", "example"),
     )
-    left, right = entries[row["left_id"]], entries[row["right_id"]]
-    who = Rater(id=row["rater_id"], label=row["label"]) if row["rater_id"] is not None else None
+    left, right = (
+        Entry.model_validate({name: row[label] for name, label in _SIDES[side].items()})
+        for side in ("left", "right")
+    )
+    known = row["rater_id"] is not None
+    who = Rater(id=row["rater_id"], label=row["rater_label"]) if known else None
     return Battle.model_validate(
         {k: row[k] for k in same}
         | {"study": row["name"], "prompt_id": left.prompt_id, "rater": who}
@@ -675,6 +705,11 @@ def _in_words() -> Iterator[None]:
         yield
     except sa.exc.IntegrityError as error:
         raise StoreError(f"The database refused a change: {error.orig}.") from error
+    except sa.exc.TimeoutError as error:
+        raise StoreError(
+            "All connections to the database stayed in use for too long. Ask again, or start more "
+            "processes."
+        ) from error
     except sa.exc.DBAPIError as error:
         raise StoreError(
             f"The database could not do its work: {str(error.orig).strip()}. Nothing of this "
