@@ -217,8 +217,10 @@ class Desk:
         return page.stage(page.View(self.arena.study, phase, guest.language, notice))
 
 
-def build(store: Store, name: str, limits: Limits | None = None) -> Guard:
+def build(store: Store, name: str, limits: Limits | None = None, *, root_path: str = "") -> Guard:
     """Return the whole web application of one study.
+
+    ``root_path`` is where a proxy shows it, if not at the top; the proxy takes it off again.
 
     Gradio serves the page; what is said goes by two plain routes. Its own handlers are shut
     (guard.py): each is a public endpoint, and its client gives up at the first lost connection.
@@ -242,6 +244,7 @@ def build(store: Store, name: str, limits: Limits | None = None) -> Guard:
         footer_links=[],
         run_history=False,
         ssr_mode=False,
+        root_path=root_path or None,
         enable_monitoring=False,
         show_error=False,
     )
@@ -275,9 +278,7 @@ def serve(
     """Serve a study's application until the process is interrupted; port 0 takes any free one."""
     import uvicorn
 
-    with _listening(host, port) as listener:
-        shown = f"[{host}]" if ":" in host else host
-        announce(f"http://{shown}:{listener.getsockname()[1]}/")
+    with listening(host, port, announce) as listener:
         believed = behind(web, proxies) if proxies else web
         # Not uvicorn's own way: that believes anybody on this machine, and an environment variable.
         config = uvicorn.Config(
@@ -286,15 +287,18 @@ def serve(
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def listening(host: str, port: int, announce: Callable[[str], None]) -> socket.socket:
+    """Take a port, and say the address: whoever follows it waits for the page, and is answered."""
+    family, shown = (socket.AF_INET6, f"[{host}]") if ":" in host else (socket.AF_INET, host)
     try:
-        return socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family)
     except OSError as error:
         raise StudyError(
             f"Nothing can be served at {host}, port {port}: {os.strerror(error.errno or 0)}. "
             "Choose another with --port or --host."
         ) from error
+    announce(f"http://{shown}:{listener.getsockname()[1]}/")
+    return listener
 
 
 def _blocks() -> Any:

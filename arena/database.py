@@ -110,7 +110,11 @@ def versions() -> list[str]:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Begin a transaction that may write; on SQLite it waits for other writers now, not later."""
-    with _turn(engine), engine.connect().execution_options(arena_write=True) as connection, connection.begin():
+    with (
+        _turn(engine),
+        engine.connect().execution_options(arena_write=True) as connection,
+        connection.begin(),
+    ):
         yield connection
 
 

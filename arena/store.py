@@ -601,7 +601,8 @@ _SHOWN = (
 
 _LEFT, _RIGHT = entry.alias("left_entry"), entry.alias("right_entry")
 _SIDES = {
-    side: {name: f"{side}_entry_{name}" for name in Entry.model_fields} for side in ("left", "right")
+    side: {name: f"{side}_entry_{name}" for name in Entry.model_fields}
+    for side in ("left", "right")
 }
 """The columns of both pictures beside those of their battle."""
 

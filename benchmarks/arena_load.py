@@ -22,7 +22,7 @@ from PIL import Image
 
 from arena import studies
 from arena.store import Store
-from benchmarks.crowd import Ack, Crowd, Settled, settle
+from benchmarks.crowd import Crowd, Settled, settle
 from benchmarks.serving import Serving, serving
 from evalkit.prompts import Suite
 from evalkit.records import Generation, Manifest, ModelSpec, Prompt

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import httpx
 import sqlalchemy as sa
 
 from arena import tables
@@ -17,9 +16,6 @@ from arena.records import Outcome
 from arena.store import key_digest
 from arena.visiting import Stage, Visitor, client
 from evalkit.errors import StudyError
-
-LINES = 500
-"""Connections kept open: a rater has one for answers and two for pictures."""
 
 
 @dataclass(frozen=True)
@@ -49,24 +45,23 @@ class Crowd:
 
     async def vote(self, enough: Callable[[], bool]) -> None:
         """Let all vote until it is enough; each ends with an answer, never in the middle of one."""
-        lines = httpx.Limits(max_connections=LINES, max_keepalive_connections=LINES)
-        transport = httpx.AsyncHTTPTransport(verify=False, limits=lines)
         async with asyncio.TaskGroup() as group:
             for number in range(self.raters):
-                http = client(self.address, transport=transport, timeout=60)
-                group.create_task(self._take_part(Visitor(http, secrets.token_hex(16)), number, enough))
-        await transport.aclose()
+                group.create_task(self._take_part(number, enough))
 
-    async def _take_part(self, visitor: Visitor, number: int, enough: Callable[[], bool]) -> None:
+    async def _take_part(self, number: int, enough: Callable[[], bool]) -> None:
         rng = random.Random(f"{self.seed}/{number}")
-        try:
-            await asyncio.sleep(rng.random() * self.think)  # nobody begins in step
-            stage = await self._arrive(visitor)
-            while not enough() and not stage.over:
-                stage = await self._turn(visitor, stage, rng)
-        except StudyError as error:
-            self.errors.append(str(error))
-        self.retried += visitor.retried
+        # A pool of connections each, as browsers have: a common one is searched at each request.
+        async with client(self.address, timeout=60, verify=False) as http:
+            visitor = Visitor(http, secrets.token_hex(16))
+            try:
+                await asyncio.sleep(rng.random() * self.think)  # nobody begins in step
+                stage = await self._arrive(visitor)
+                while not enough() and not stage.over:
+                    stage = await self._turn(visitor, stage, rng)
+            except StudyError as error:
+                self.errors.append(str(error))
+            self.retried += visitor.retried
 
     async def _arrive(self, visitor: Visitor) -> Stage:
         stage = await visitor.come()

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import IO
 
 import httpx
 
@@ -23,6 +24,7 @@ class Serving:
         self.port = free_port()
         self._words = ("--database", database, "--study", study, "--port", str(self.port), *options)
         self._process: subprocess.Popen[str] | None = None
+        self._hearing: Thread | None = None
         self.said: list[str] = []
         """What it wrote to the standard error, line by line."""
 
@@ -47,20 +49,31 @@ class Serving:
                 break
         else:
             raise RuntimeError(f"arena serve ended: {''.join(self.said)}")
-        Thread(target=lambda: self.said.extend(process.stderr or ()), daemon=True).start()
+        self._hearing = Thread(target=self._hear, args=(process.stderr,), daemon=True)
+        self._hearing.start()
         httpx.get(f"{self.address}health", timeout=120, trust_env=False).raise_for_status()
 
     def kill(self) -> None:
         """Kill it by SIGKILL, with all its workers."""
         assert self._process
         os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self._ended()
 
     def stop(self) -> None:
         """Ask it to end, as Ctrl-C does."""
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
-            self._process.wait(60)
+            self._ended()
+
+    def _hear(self, stream: IO[str]) -> None:
+        with stream:
+            self.said.extend(stream)
+
+    def _ended(self) -> None:
+        assert self._process
+        self._process.wait(60)
+        if self._hearing:
+            self._hearing.join(60)
 
     @property
     def memory(self) -> int:

@@ -155,11 +155,19 @@ def serve(
     newcomers: Annotated[
         float, typer.Option(min=0, help="New raters an hour from one address; 0: any number.")
     ] = 1000,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that share the port; best on PostgreSQL.")
+    ] = 1,
+    root_path: Annotated[
+        str, typer.Option(help="Where the proxy shows the page, as /study; it takes that off.")
+    ] = "",
 ) -> None:
     """Open the study in the browser, until stopped."""
     from arena import app as web
     from arena import studies
     from arena.limits import Limits
+    from arena.workers import Page
+    from arena.workers import serve as serve_by_many
 
     with opened(database) as store:
         name = studies.only_study(store, study)
@@ -168,8 +176,13 @@ def serve(
             print(f"{name}: {address} (stop with Ctrl-C)", file=sys.stderr, flush=True)
 
         limits = Limits.of(rater=rater_rate, address=address_rate, newcomers=newcomers)
-        page = web.build(store, name, limits)
-        web.serve(page, host=host, port=port, announce=announce, proxies=proxy)
+        page = Page(database, name, limits, proxy, root_path)
+        # Built here even for others: what is wrong is said once, and not by each in turn.
+        built = page.build(store)
+        if workers == 1:
+            web.serve(built, host=host, port=port, announce=announce, proxies=proxy)
+        else:
+            serve_by_many(page, host=host, port=port, workers=workers, announce=announce)
 
 
 @app.command()

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from tests.conftest import needs
@@ -44,13 +45,16 @@ class Postgres:
     def kill(self) -> None:
         """Kill the server and everything that it started, as a crash does."""
         first = int((self._data / "postmaster.pid").read_text().split()[0])
-        for pid in (first, *_children(first)):
-            try:
+        os.kill(first, signal.SIGSTOP)  # so that no more are started meanwhile
+        everything = (*_children(first), first)
+        for pid in everything:
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        while _alive(first):
-            pass
+        while any(map(_alive, everything)):  # their memory must be given back before a new start
+            os.sched_yield()
+        # A dead process that nobody has waited for yet still has its number.
+        for lock in (self._data / "postmaster.pid", self.folder / ".s.PGSQL.5432.lock"):
+            lock.unlink()
 
     def stop(self) -> None:
         """Stop it and remove what it kept."""

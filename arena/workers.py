@@ -1,0 +1,67 @@
+"""The page of one study in several processes, which share a port and a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from arena.limits import Limits
+
+if TYPE_CHECKING:
+    from arena.guard import Guard
+    from arena.store import Store
+
+HEALTH_SECONDS = 60
+"""How long a process may be silent before it is taken for hung: it imports for a while first."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that a process needs to build the page for itself; nothing of it is open yet."""
+
+    database: str
+    study: str
+    limits: Limits
+    proxies: str | None = None
+    root_path: str = ""
+
+    def __call__(self) -> Any:
+        """Build the page in the process that will serve it."""
+        from arena import app
+        from arena.store import Store
+
+        web = self.build(Store.open(self.database))
+        return app.behind(web, self.proxies) if self.proxies else web
+
+    def build(self, store: Store) -> Guard:
+        """Build the page on a database that is open."""
+        from arena import app
+
+        return app.build(store, self.study, self.limits, root_path=self.root_path)
+
+
+def serve(
+    page: Page, *, host: str, port: int, workers: int, announce: Callable[[str], None]
+) -> None:
+    """Serve a study by so many processes until interrupted; one that dies is started anew.
+
+    They share no memory: what a rater's next request needs is in the database, and the limits
+    count for each process.
+    """
+    from uvicorn import Config
+    from uvicorn.supervisors import Multiprocess
+
+    from arena import app
+
+    with app.listening(host, port, announce) as listener:
+        config = Config(
+            page,
+            factory=True,
+            workers=workers,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            timeout_worker_healthcheck=HEALTH_SECONDS,
+        )
+        Multiprocess(config, sockets=[listener]).run()
