@@ -1,0 +1,1 @@
+"""Ours: some packages install a top-level one of this name."""
