@@ -48,6 +48,7 @@ class Diffusers:
         self._bytes: dict[str, int] = {}
         self._alone = False
         self._together = 0
+        self._facts: dict[str, Any] = {"dtype": spec.dtype or "float32"}
         self._realised: dict[str, Any] = {"timesteps": None, "sigmas": None, "evaluations": None}
 
     def load(self) -> None:
@@ -62,6 +63,7 @@ class Diffusers:
         self._hold(pipe)
         settle(f"Model {self.spec.name!r}", pipe, self._recipe, _device())
         self._pipe = pipe
+        self._facts = self._loaded(pipe, self._found)
 
     def _hold(self, pipe: Any) -> None:
         """Bring the weights to the precision that is asked for, and note what they take."""
@@ -177,17 +179,17 @@ class Diffusers:
         by component; ``call`` is what else the pipeline was told, its own defaults included, such
         as the instruction by which SANA-Sprint enhances every prompt.
         """
-        facts = {**self._realised, "dtype": self.spec.dtype or "float32"}
-        if self._pipe is None or self._found is None:
-            return facts
+        return {**self._realised, "drawn_alone": self._alone, **self._facts}
+
+    def _loaded(self, pipe: Any, found: Weights) -> dict[str, Any]:
+        """Say what was loaded; every picture asks, and files' sizes do not change."""
         return {
-            **facts,
-            "pipeline": type(self._pipe).__name__,
-            "scheduler": type(self._pipe.scheduler).__name__,
-            "device": str(self._pipe.device),
-            "drawn_alone": self._alone,
-            "call": effective(type(self._pipe), self._recipe),
-            "weights": _described(self._found),
+            "dtype": self.spec.dtype or "float32",
+            "pipeline": type(pipe).__name__,
+            "scheduler": type(pipe.scheduler).__name__,
+            "device": str(pipe.device),
+            "call": effective(type(pipe), self._recipe),
+            "weights": _described(found),
             "adapters": [_described(w) for w in self._overlays],
             "precision": {name: held.model_dump() for name, held in self._held.items()},
             "weight_bytes": self._bytes,
