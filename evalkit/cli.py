@@ -302,7 +302,10 @@ def import_pictures(
     run: RunFolder,
     suite: SuiteName,
     model: Annotated[str, typer.Option(help="What to call the model that made them.")],
-    images: Annotated[Path, typer.Option(help="GenEval's folder layout, or a CSV.")],
+    images: Annotated[Path, typer.Option(help="A folder, or a CSV of paths or URLs.")],
+    layout: Annotated[
+        str, typer.Option(help="Of the folder: geneval, hpsv2 or imagereward.")
+    ] = "geneval",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -312,7 +315,7 @@ def import_pictures(
     from evalkit.generators import folder
 
     chosen = prompts.load(suite)
-    matched = folder.match(images, chosen.prompts)
+    matched = folder.match(images, chosen.prompts, layout)
     for line in matched.complaints():
         _say(line)
     spec = stage.resolved(folder.spec(model, images, matched))
@@ -325,6 +328,45 @@ def import_pictures(
     if as_json:
         print_json({"imported": len(made) - failed, "missing": failed, "run": str(run)})
     _say(f"{len(made) - failed} pictures imported, {failed} missing or unreadable: {run}")
+
+
+@app.command()
+def push(
+    run: RunFolder,
+    to: Annotated[str, typer.Option(help="A folder, or a URL: s3://, gs://, ...")],
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Copy a run to a shared folder or a bucket; again, only what is new."""
+    from evalkit import mirror
+    from evalkit.runs import Run
+
+    found = Run.open(run)
+    with _bar(len(mirror.pictures(found)), "push", quiet) as progress:
+        copied = mirror.push(found, to, progress)
+    if as_json:
+        print_json({"pictures": copied, "to": to})
+    _say(f"{copied} new pictures and every record copied to {to}")
+
+
+@app.command()
+def pull(
+    run: RunFolder,
+    source: Annotated[str, typer.Option("--from", help="Where a run was pushed to.")],
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Copy a run that was pushed into a new folder, or add what is missing of its pictures."""
+    from evalkit import mirror
+    from evalkit.runs import Run
+
+    mirror.fetch(source, run)
+    found = Run.open(run)
+    with _bar(len(mirror.pictures(found)), "pull", quiet) as progress:
+        copied = mirror.pull(found, source, progress)
+    if as_json:
+        print_json({"pictures": copied, "run": str(run)})
+    _say(f"{copied} pictures copied to {run}")
 
 
 @app.command()

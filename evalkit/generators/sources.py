@@ -1,4 +1,4 @@
-"""Where pictures made elsewhere lie: GenEval's folder layout, or a CSV."""
+"""Where pictures made elsewhere lie: three benchmarks' layouts, or a CSV of paths or URLs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalkit.errors import ImageError
+from evalkit.errors import ImageError, UnknownNameError
 from evalkit.records import Prompt
 
+LAYOUTS = ("geneval", "hpsv2", "imagereward")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _IGNORED = ("metadata.jsonl", "samples", "grid.png")
 
@@ -21,39 +22,117 @@ Stray = tuple[Path, str]
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a prompt stands in its suite."""
+
+    index: int | None
+    within: int | None = None
+    """Index among the prompts of its category."""
+
+
+def places(prompts: Sequence[Prompt]) -> dict[str, Place]:
+    """Return each prompt's place by its id."""
+    seen: Counter[str] = Counter()
+    found = {}
+    for index, prompt in enumerate(prompts):
+        found[prompt.id] = Place(index, seen[prompt.category])
+        seen[prompt.category] += 1
+    return found
+
+
+@dataclass(frozen=True)
 class Found:
-    """One picture file, and what its source says of its prompt."""
+    """One picture, and what its source says of its prompt."""
 
     path: Path
     seed: int
     number: int | None = None
-    """Index of the prompt in the suite, from the name of GenEval's folder."""
+    """Index of the prompt in the suite, or in its category if one is named."""
+    category: str | None = None
     prompt_id: str | None = None
     text: str | None = None
+    url: str | None = None
+    """Where the picture is, if it is not on this machine; ``path`` is then its name in the CSV."""
 
     @property
     def described(self) -> str:
         """Say which prompt the source names."""
         if self.prompt_id is not None:
             return f"with id {self.prompt_id!r}"
-        return f"number {self.number}" if self.text is None else f"with the text {self.text!r}"
+        if self.text is not None:
+            return f"with the text {self.text!r}"
+        return f"number {self.number}" + (f" of {self.category!r}" if self.category else "")
 
-    def shows(self, prompt: Prompt, position: int | None) -> bool:
-        """Say whether this is a picture of the prompt at that index of its suite."""
+    def is_at(self, place: Place, category: str) -> bool:
+        """Say whether its number is that of the prompt at this place."""
+        if self.category is not None:
+            return self.category == category and self.number == place.within
+        return self.number is not None and self.number == place.index
+
+    def shows(self, prompt: Prompt, place: Place) -> bool:
+        """Say whether this is a picture of the prompt at that place of its suite."""
         if self.prompt_id is not None:
             return self.prompt_id == prompt.id
         if self.text is not None:
             return self.text == prompt.text
-        return self.number is not None and self.number == position
+        return self.is_at(place, prompt.category)
 
 
-def read(source: Path) -> tuple[tuple[Found, ...], tuple[Stray, ...]]:
-    """List the pictures of a folder in GenEval's layout or of a CSV, and what lies astray."""
+def read(source: Path, layout: str = "geneval") -> tuple[tuple[Found, ...], tuple[Stray, ...]]:
+    """List the pictures of a CSV, or of a folder in a layout, and what lies astray."""
+    if layout not in LAYOUTS:
+        raise UnknownNameError("layout", layout, LAYOUTS)
     if source.is_dir():
-        return _read_layout(source)
+        readers = {"geneval": _read_layout, "hpsv2": _read_styles, "imagereward": _read_numbered}
+        return readers[layout](source)
     if source.is_file():
         return tuple(_read_table(source)), ()
     raise ImageError(f"There is no folder or CSV at {source}. Check the path.")
+
+
+def _read_styles(root: Path) -> tuple[tuple[Found, ...], tuple[Stray, ...]]:
+    """HPSv2's benchmark: ``<style>/<NNNNN>.jpg``, the index among the style's prompts.
+
+    https://github.com/tgxs002/HPSv2, hpsv2/evaluation.py. The style is the prompt's category.
+    """
+    found: list[Found] = []
+    strays: list[Stray] = []
+    for path in _visible(root):
+        if not path.is_dir():
+            strays.append((path, "it is not in the folder of a style"))
+            continue
+        for picture in _visible(path):
+            if picture.stem.isdecimal() and picture.suffix.lower() in SUFFIXES:
+                found.append(Found(picture, 0, number=int(picture.stem), category=path.name))
+            else:
+                strays.append((picture, "its name is not a number with .png, .jpg or .webp"))
+    if not found:
+        raise ImageError(f"{root} holds no pictures in HPSv2's layout, {root}/anime/00000.jpg.")
+    return tuple(found), tuple(strays)
+
+
+def _read_numbered(root: Path) -> tuple[tuple[Found, ...], tuple[Stray, ...]]:
+    """ImageReward's benchmark: ``<prompt's id>_<n>.png``, n the seed.
+
+    https://github.com/THUDM/ImageReward, test-benchmark.py.
+    """
+    found: list[Found] = []
+    strays: list[Stray] = []
+    for path in _visible(root):
+        prompt_id, _, number = path.stem.rpartition("_")
+        if prompt_id and number.isdecimal() and path.suffix.lower() in SUFFIXES:
+            found.append(Found(path, int(number), prompt_id=prompt_id))
+        else:
+            strays.append((path, "its name is not a prompt's id, an underscore and a number"))
+    if not found:
+        raise ImageError(
+            f"{root} holds no pictures in ImageReward's layout, {root}/<prompt's id>_0.png."
+        )
+    return tuple(found), tuple(strays)
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
 
 
 def _read_layout(root: Path) -> tuple[tuple[Found, ...], tuple[Stray, ...]]:
@@ -69,7 +148,7 @@ def _read_layout(root: Path) -> tuple[tuple[Found, ...], tuple[Stray, ...]]:
     if not found:
         raise ImageError(
             f"{root} holds no pictures in GenEval's layout, {root}/00000/samples/0000.png. "
-            "Arrange them so, or give a CSV with the columns path, prompt_id and seed."
+            "Name another --layout, or give a CSV with the columns path, prompt_id and seed."
         )
     return tuple(found), tuple(strays)
 
@@ -122,8 +201,9 @@ def _read_table(table: Path) -> Iterator[Found]:
         first = lines.setdefault((prompt_id, text, seed), line)
         if first != line:
             raise ImageError(f"{where}: seed {seed} of this prompt is already in line {first}.")
-        path = table.parent / row["path"]
-        yield Found(path, seed, prompt_id=prompt_id or None, text=text or None)
+        url = row["path"] if "://" in row["path"] else None
+        path = Path(row["path"]) if url else table.parent / row["path"]
+        yield Found(path, seed, prompt_id=prompt_id or None, text=text or None, url=url)
 
 
 def _rows(table: Path) -> Iterator[tuple[int, Mapping[str, str]]]:

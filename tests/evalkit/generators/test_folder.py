@@ -6,6 +6,9 @@ import csv
 import json
 import struct
 import zlib
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from PIL import Image, PngImagePlugin
 
 from evalkit import registry
 from evalkit.engine import Local
-from evalkit.errors import ImageError, SpecError
+from evalkit.errors import ImageError, SpecError, UnknownNameError
 from evalkit.generate import generate, open_or_create, plan, resolved
 from evalkit.generators import folder
 from evalkit.generators.folder import Folder, match
@@ -384,3 +387,79 @@ def test_metadata_inside_a_picture_does_not_reach_the_store(tmp_path, suite, lay
     store = ImageStore(tmp_path / "store")
     read = Folder(folder.spec("theirs", layout)).draw([suite[0]], [0])[0]
     assert b"model X" not in store.read(store.put(read.image))
+
+
+STYLED = [
+    Prompt(id=id_, suite="s", text=f"text {id_}", category=category)
+    for id_, category in (("a", "anime"), ("b", "photo"), ("c", "anime"), ("d", "photo"))
+]
+
+
+def drawn_by(source, prompts, layout, seed=0):
+    """Import pictures as the command does, and return the colour that each prompt gets."""
+    found = match(source, prompts, layout)
+    generator = Folder(folder.spec("theirs", source, found))
+    pictures = generator.draw(prompts, [seed] * len(prompts))
+    return found, [p.image and p.image.getpixel((0, 0)) for p in pictures]
+
+
+def coloured(path, colour):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), colour).save(path)
+    return path
+
+
+def test_hpsv2s_layout_counts_within_a_style(tmp_path):
+    coloured(tmp_path / "anime/00001.png", (1, 2, 3))
+    coloured(tmp_path / "photo/00000.jpg", (255, 255, 255))
+    coloured(tmp_path / "photo/00007.png", (9, 9, 9))
+    (tmp_path / "read.me").touch()
+    found, colours = drawn_by(tmp_path, STYLED, "hpsv2")
+    assert colours == [None, (255, 255, 255), (1, 2, 3), None]
+    assert found.missing == ("a", "d")
+    told = "\n".join(found.complaints())
+    assert "no prompt number 7 of 'photo' is free" in told
+    assert "read.me: it is not in the folder of a style" in told
+
+
+def test_imagerewards_layout_names_the_prompt_and_the_seed(tmp_path):
+    prompts = [p.model_copy(update={"id": f"00{p.id}_1"}) for p in STYLED]
+    coloured(tmp_path / "00a_1_0.png", (1, 1, 1))
+    coloured(tmp_path / "00c_1_0.png", (2, 2, 2))
+    coloured(tmp_path / "00c_1_1.png", (3, 3, 3))
+    coloured(tmp_path / "loose.png", (4, 4, 4))
+    found, colours = drawn_by(tmp_path, prompts, "imagereward")
+    assert colours == [(1, 1, 1), None, (2, 2, 2), None]
+    assert drawn_by(tmp_path, prompts, "imagereward", seed=1)[1][2] == (3, 3, 3)
+    assert found.seeds() == (0, 1)
+    assert "loose.png" in found.complaints()[0]
+
+
+@pytest.mark.parametrize("layout", ["hpsv2", "imagereward"])
+def test_an_empty_folder_is_shown_its_layout(tmp_path, layout):
+    with pytest.raises(ImageError, match="holds no pictures in"):
+        match(tmp_path, STYLED, layout)
+
+
+def test_an_unknown_layout_is_named(tmp_path):
+    with pytest.raises(UnknownNameError, match="Did you mean 'hpsv2'"):
+        match(tmp_path, STYLED, "hpsv")
+
+
+def test_a_csv_may_name_urls(tmp_path):
+    """A server of the test's own, one picture that it has and one that it has not."""
+    coloured(tmp_path / "www/one.png", (7, 8, 9))
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "www")
+    handler.log_message = lambda *_: None
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        root = f"http://127.0.0.1:{server.server_port}"
+        table = tmp_path / "table.csv"
+        table.write_text(f"path,prompt_id\n{root}/one.png,a\n{root}/two.png,b\nodd://x/y.png,c\n")
+        found = match(table, STYLED)
+        assert found.missing == ("d",)
+        pictures = Folder(folder.spec("theirs", table, found)).draw(STYLED, [0] * 4)
+        server.shutdown()
+    assert pictures[0].image.getpixel((0, 0)) == (7, 8, 9)
+    assert "404" in pictures[1].error
+    assert "odd" in pictures[2].error
