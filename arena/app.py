@@ -11,10 +11,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from arena import languages, page, panels, pictures
+from arena import admin, languages, page, panels, pictures
+from arena.admin import Admin
 from arena.battles import Arena
 from arena.guard import Guard, client, key_of, too_many, unavailable
 from arena.interpreter import Interpreter
+from arena.keeper import Keeper
 from arena.languages import ENGLISH, Language
 from arena.limits import Gate, Limits
 from arena.panels import Visit
@@ -23,6 +25,7 @@ from arena.reception import Reception
 from arena.records import Outcome, Phase, PhaseKind, Purpose, Rater, Study
 from arena.refusals import Refusal
 from arena.store import Store
+from arena.watch import HEALTH, METRICS, Watch, bearer
 from evalkit.errors import EvalkitError, ImageError, MissingPackageError, StoreError, StudyError
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
@@ -30,6 +33,7 @@ try:
     import gradio as gr
     from fastapi import Body, FastAPI, HTTPException, Request, Response
     from fastapi.responses import HTMLResponse
+    from starlette.types import ASGIApp
 except ImportError as error:  # pragma: no cover - needs an environment without the extra
     raise MissingPackageError(error.name or "gradio", "arena", "The voting page") from None
 
@@ -38,6 +42,9 @@ _LOG = logging.getLogger(__name__)
 
 AHEAD = 1
 """Battles drawn beforehand, so that the next pictures load while this pair is judged."""
+
+GRACE_SECONDS = 30
+"""How long requests that are open may take to finish when the server is told to stop."""
 
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 
@@ -68,8 +75,9 @@ class Guest:
 class Desk:
     """The handlers of one study's page."""
 
-    def __init__(self, store: Store, name: str, gate: Gate) -> None:
+    def __init__(self, store: Store, name: str, gate: Gate, watch: Watch) -> None:
         self.arena = Arena(store, name)
+        self._watch = watch
         self._gate = gate
         study = self.arena.study
         self._shown = pictures.Shown(store.images(study), study.width or 1, study.height or 1)
@@ -97,10 +105,13 @@ class Desk:
                 guest = self._spoken_to(guest, request, response, heard.language)
             if heard.choice in set(Outcome) and self._trains(guest.rater, heard.token):
                 return self._lesson(guest, heard)
-            return self._stage(guest, self._act(guest, heard))
+            notice = self._act(guest, heard)
+            self._watch.answered(heard.choice)
+            return self._stage(guest, notice)
         except StoreError:
             raise  # the answer is not saved: the page must say it again
         except (EvalkitError, ValueError) as error:
+            self._watch.refused(error.reason if isinstance(error, Refusal) else "nonsense")
             return self._stage(guest, _in_words(error))
 
     def picture(self, token: str, side: str, request: Request) -> Response:
@@ -189,6 +200,7 @@ class Desk:
     def _lesson(self, guest: Guest, said: Answer) -> str:
         """Show what was right, beside the pair that was just judged."""
         feedback = self.arena.answer_training(said.token, guest.rater, Outcome(said.choice))
+        self._watch.answered("training")
         progress = self.arena.progress(guest.rater)
         phase = Phase(kind=PhaseKind.TRAINING, progress=progress, feedback=feedback)
         return page.stage(page.View(self.arena.study, phase, guest.language))
@@ -217,16 +229,25 @@ class Desk:
         return page.stage(page.View(self.arena.study, phase, guest.language, notice))
 
 
-def build(store: Store, name: str, limits: Limits | None = None, *, root_path: str = "") -> Guard:
+def build(
+    store: Store,
+    name: str,
+    limits: Limits | None = None,
+    *,
+    root_path: str = "",
+    metrics: bool = False,
+) -> ASGIApp:
     """Return the whole web application of one study.
 
     ``root_path`` is where a proxy shows it, if not at the top; the proxy takes it off again.
 
     Gradio serves the page; what is said goes by two plain routes. Its own handlers are shut
     (guard.py): each is a public endpoint, and its client gives up at the first lost connection.
+    The admin view is there where the environment has a keeper's secret; ``metrics`` opens the
+    counts to whoever asks.
     """
-    gate = Gate(limits or Limits())
-    desk = Desk(store, name, gate)
+    gate, watch = Gate(limits or Limits()), Watch(store, name)
+    desk = Desk(store, name, gate, watch)
     _check_served(desk.arena.study)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.exception_handler(StoreError)(_without_database)
@@ -248,9 +269,24 @@ def build(store: Store, name: str, limits: Limits | None = None, *, root_path: s
         enable_monitoring=False,
         show_error=False,
     )
-    if desk.reception is None:
-        return Guard(mounted, gate=gate)
-    return Guard(mounted, desk.reception.meet, desk.reception.frames, gate)
+    aside = _aside(store, desk.arena, watch, gate, metrics=metrics)
+    door = desk.reception
+    if door is None:
+        return watch.around(Guard(mounted, gate=gate, aside=aside))
+    return watch.around(Guard(mounted, door.meet, door.frames, gate, aside))
+
+
+def _aside(
+    store: Store, arena: Arena, watch: Watch, gate: Gate, *, metrics: bool
+) -> dict[str, ASGIApp]:
+    """Return what is served beside the page, by its address."""
+    served, keeper = {HEALTH: watch.health()}, Keeper.of_environment(arena.study.name)
+    if keeper is not None:
+        served[admin.PLACE] = Admin(store, arena, keeper, gate).app()
+        served[METRICS] = watch.metrics(bearer(keeper, gate))
+    if metrics:
+        served[METRICS] = watch.metrics(lambda _: None)
+    return served
 
 
 def _check_served(study: Study) -> None:
@@ -259,7 +295,7 @@ def _check_served(study: Study) -> None:
     languages.check(rules.languages, f"The study {study.name!r}")
 
 
-def behind(web: Guard, proxies: str) -> Any:
+def behind(web: ASGIApp, proxies: str) -> Any:
     """Believe what these proxies (addresses or networks, by commas) say of who asks, and how."""
     from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -268,23 +304,38 @@ def behind(web: Guard, proxies: str) -> Any:
 
 
 def serve(
-    web: Guard,
+    web: ASGIApp,
     *,
     host: str,
     port: int,
     announce: Callable[[str], None],
     proxies: str | None = None,
+    log_json: bool = False,
 ) -> None:
-    """Serve a study's application until the process is interrupted; port 0 takes any free one."""
+    """Serve a study's application until the process is interrupted; port 0 takes any free one.
+
+    What was asked before is answered before it ends.
+    """
     import uvicorn
 
     with listening(host, port, announce) as listener:
         believed = behind(web, proxies) if proxies else web
-        # Not uvicorn's own way: that believes anybody on this machine, and an environment variable.
-        config = uvicorn.Config(
-            believed, log_level="warning", server_header=False, proxy_headers=False
-        )
+        config = uvicorn.Config(believed, **told(log_json=log_json))
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def told(*, log_json: bool) -> dict[str, Any]:
+    """Return what uvicorn is told of every server of ours."""
+    from uvicorn.config import LOGGING_CONFIG
+
+    return {
+        "log_level": "warning",
+        "log_config": None if log_json else LOGGING_CONFIG,
+        "server_header": False,
+        # Not uvicorn's own way: that believes all of this machine, and an environment variable.
+        "proxy_headers": False,
+        "timeout_graceful_shutdown": GRACE_SECONDS,
+    }
 
 
 def listening(host: str, port: int, announce: Callable[[str], None]) -> socket.socket:

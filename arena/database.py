@@ -181,7 +181,8 @@ def _check_file(url: URL, *, create: bool) -> None:
 
 def _engine(url: URL, *, durable: bool) -> Engine:
     try:
-        engine = sa.create_engine(url)
+        # A rater's own words are among the parameters: they belong in no traceback, and no log.
+        engine = sa.create_engine(url, hide_parameters=True)
     except sa.exc.NoSuchModuleError:
         raise StoreError(f"No database of the kind {url.drivername!r} is known.") from None
     except ModuleNotFoundError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
@@ -50,6 +50,10 @@ _POLICY = (
     "connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
 )
 _NOBODY = "'none'"
+_ASIDE_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'self' 'unsafe-inline'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 def key_of(cookies: str | None) -> str | None:
@@ -72,7 +76,8 @@ class Guard:
     """Give each browser a rater's cookie, add the headers, close every other door, and slow haste.
 
     Where ``greet`` is given, it knows raters by the links they follow, and strangers get no cookie;
-    ``frames`` are the places that may show the page in a frame, and get its form.
+    ``frames`` are the places that may show the page in a frame, and get its form. ``aside`` has
+    applications by the path that leads to them, which are no part of the page and run no script.
     """
 
     def __init__(
@@ -81,8 +86,10 @@ class Guard:
         greet: Callable[[Request], Response | None] | None = None,
         frames: tuple[str, ...] = (),
         gate: Gate | None = None,
+        aside: Mapping[str, ASGIApp] | None = None,
     ) -> None:
         self._app = app
+        self._aside = aside or {}
         self._gate = gate or Gate(Limits())
         self._greet = greet
         self._headers = _headers(frames)
@@ -93,13 +100,14 @@ class Guard:
             await self._app(scope, receive, send)
             return
         known = key_of(Headers(scope=scope).get("cookie"))
+        headers = _ASIDE if self._beside(scope["path"]) else self._headers
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(self._headers)
+                said = MutableHeaders(scope=message)
+                said.update(headers)
                 if scope["path"] == "/" and known is None and self._greet is None:
-                    headers.append("Set-Cookie", _new_key(scope))
+                    said.append("Set-Cookie", _new_key(scope))
             await send(message)
 
         body = await _body(scope, receive)
@@ -111,6 +119,9 @@ class Guard:
     async def _choose(self, scope: Scope) -> ASGIApp:
         """Choose who answers: the page, the door, or a refusal."""
         path, request = scope["path"], Request(scope)
+        if (aside := self._beside(path)) is not None:
+            wait = self._gate.wait(None, client(request))
+            return too_many(wait) if wait else aside
         if not is_open(path):
             return PlainTextResponse("Not found", 404)
         if wait := self._wait(request):
@@ -125,6 +136,10 @@ class Guard:
         except StoreError as error:
             _LOG.error("%s", error)
             return unavailable()
+
+    def _beside(self, path: str) -> ASGIApp | None:
+        first = "/" + path.split("/", 2)[1] if path.startswith("/") else path
+        return self._aside.get(first)
 
     def _wait(self, request: Request) -> float:
         path = request.url.path
@@ -195,6 +210,9 @@ def _headers(frames: tuple[str, ...]) -> dict[str, str]:
         "X-Content-Type-Options": "nosniff",
     }
     return headers if frames else headers | {"X-Frame-Options": "DENY"}
+
+
+_ASIDE = _headers(()) | {"Content-Security-Policy": _ASIDE_POLICY, "Cache-Control": "no-store"}
 
 
 def _new_key(scope: MutableMapping[str, Any]) -> str:

@@ -70,6 +70,13 @@ class Buckets:
                 self._left.popitem(last=False)
         return wait
 
+    def put_back(self, name: str) -> None:
+        """Give back a token that was taken."""
+        with self._lock:
+            if name in self._left:
+                left, since = self._left[name]
+                self._left[name] = (min(self._limit.burst, left + 1), since)
+
 
 class Gate:
     """The buckets of one page."""
@@ -78,6 +85,7 @@ class Gate:
         self._raters = Buckets(limits.rater, clock)
         self._addresses = Buckets(limits.address, clock)
         self._newcomers = Buckets(limits.newcomers, clock)
+        self._keepers = Buckets(limits.keeper, clock)
 
     def wait(self, cookie: str | None, address: str | None) -> float:
         """Return how long a request must wait; 0 lets it in."""
@@ -87,6 +95,14 @@ class Gate:
     def wait_as_newcomer(self, address: str | None) -> float:
         """Return how long somebody unknown must wait to become a rater."""
         return self._newcomers.take(address) if address else 0.0
+
+    def wait_as_keeper(self, address: str | None) -> float:
+        """Return how long somebody must wait to try a secret; this machine's own counts too."""
+        return self._keepers.take(address or "here")
+
+    def was_keeper(self, address: str | None) -> None:
+        """Take back what a try cost: the secret was right."""
+        self._keepers.put_back(address or "here")
 
 
 def address(host: str | None) -> str | None:

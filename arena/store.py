@@ -17,6 +17,7 @@ from arena.erasure import Erasure
 from arena.ledger import Ledger, Row
 from arena.protocol import Protocol
 from arena.records import COUNTED, Battle, Entry, Outcome, Purpose, Rater, Study, Vote
+from arena.survey import Survey
 from arena.visits import Visits
 from evalkit.errors import ImageError, StoreError, UnknownNameError
 from evalkit.images import ImageStore
@@ -203,6 +204,7 @@ class Facts:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.visits = Visits(connection)
+        self.survey = Survey(connection)
 
     # Studies and entries
 

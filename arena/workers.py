@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from arena.limits import Limits
 
 if TYPE_CHECKING:
-    from arena.guard import Guard
+    from starlette.types import ASGIApp
+
     from arena.store import Store
 
 HEALTH_SECONDS = 60
@@ -25,20 +27,25 @@ class Page:
     limits: Limits
     proxies: str | None = None
     root_path: str = ""
+    metrics: bool = False
+    log_json: bool = False
 
     def __call__(self) -> Any:
         """Build the page in the process that will serve it."""
-        from arena import app
+        from arena import app, logs
         from arena.store import Store
 
+        if self.log_json:
+            logs.as_json(sys.stderr)
         web = self.build(Store.open(self.database))
         return app.behind(web, self.proxies) if self.proxies else web
 
-    def build(self, store: Store) -> Guard:
+    def build(self, store: Store) -> ASGIApp:
         """Build the page on a database that is open."""
         from arena import app
 
-        return app.build(store, self.study, self.limits, root_path=self.root_path)
+        root_path, metrics = self.root_path, self.metrics
+        return app.build(store, self.study, self.limits, root_path=root_path, metrics=metrics)
 
 
 def serve(
@@ -59,9 +66,7 @@ def serve(
             page,
             factory=True,
             workers=workers,
-            log_level="warning",
-            server_header=False,
-            proxy_headers=False,
+            **app.told(log_json=page.log_json),
             timeout_worker_healthcheck=HEALTH_SECONDS,
         )
         Multiprocess(config, sockets=[listener]).run()

@@ -161,14 +161,25 @@ def serve(
     root_path: Annotated[
         str, typer.Option(help="Where the proxy shows the page, as /study; it takes that off.")
     ] = "",
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Counts for Prometheus at /metrics, to anybody.")
+    ] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="A line of JSON for each request; nobody is named.")
+    ] = False,
 ) -> None:
-    """Open the study in the browser, until stopped."""
+    """Open the study in the browser, until stopped.
+
+    With a secret in ARENA_ADMIN, /admin shows how the study stands and closes it.
+    """
     from arena import app as web
-    from arena import studies
+    from arena import logs, studies
     from arena.limits import Limits
     from arena.workers import Page
     from arena.workers import serve as serve_by_many
 
+    if log_json:
+        logs.as_json(sys.stderr)
     with opened(database) as store:
         name = studies.only_study(store, study)
 
@@ -176,11 +187,13 @@ def serve(
             print(f"{name}: {address} (stop with Ctrl-C)", file=sys.stderr, flush=True)
 
         limits = Limits.of(rater=rater_rate, address=address_rate, newcomers=newcomers)
-        page = Page(database, name, limits, proxy, root_path)
+        page = Page(database, name, limits, proxy, root_path, metrics, log_json)
         # Built here even for others: what is wrong is said once, and not by each in turn.
         built = page.build(store)
         if workers == 1:
-            web.serve(built, host=host, port=port, announce=announce, proxies=proxy)
+            web.serve(
+                built, host=host, port=port, announce=announce, proxies=proxy, log_json=log_json
+            )
         else:
             serve_by_many(page, host=host, port=port, workers=workers, announce=announce)
 

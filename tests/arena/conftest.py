@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from starlette.types import ASGIApp
 
 from arena import studies
 from arena.battles import Arena
-from arena.guard import Guard
 from arena.limits import Limits
 from arena.store import Store
 from evalkit.prompts import Suite
@@ -85,12 +85,12 @@ def arena(store: Store, run: Run) -> Arena:
     return Arena(store, "s")
 
 
-def built(store: Store, name: str, limits: Limits | None = None) -> Guard:
+def built(store: Store, name: str, limits: Limits | None = None, **how: bool) -> ASGIApp:
     """Build the page inside a loop: outside one, Gradio opens its own and never closes them."""
     from arena import app
 
-    async def build() -> Guard:
-        return app.build(store, name, limits)
+    async def build() -> ASGIApp:
+        return app.build(store, name, limits, **how)
 
     with ThreadPoolExecutor(1) as pool:  # this thread's loop may be playwright's
         return pool.submit(lambda: asyncio.run(build())).result()

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 
 from arena import studies, tables
 from arena.battles import Arena
-from arena.guard import Guard
 from arena.identity import VARIABLE, Keyring
 from arena.protocol import Protocol
 from arena.store import Store
@@ -31,7 +31,7 @@ MTURK = {"kind": "mturk"} | CODES
 LINK = f"/?PROLIFIC_PID={PID}&STUDY_ID=st&SESSION_ID="
 TASK = "/?workerId=A1&hitId=H&turkSubmitTo=https%3A%2F%2Fworkersandbox.mturk.com&assignmentId="
 
-Hold = Callable[..., Guard]
+Hold = Callable[..., ASGIApp]
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def hold(store: Store, run: Run, monkeypatch: pytest.MonkeyPatch) -> Hold:
     monkeypatch.setenv(VARIABLE, SECRET)
 
-    def held(panel: dict[str, Any], quota: int = 2, **rules: Any) -> Guard:
+    def held(panel: dict[str, Any], quota: int = 2, **rules: Any) -> ASGIApp:
         whole = {"criteria": [ASKED], "panel": panel, "raters": {"quota": quota}} | rules
         studies.load(store, run, studies.plan("s", Protocol.model_validate(whole), seed=1))
         return built(store, "s")
@@ -53,7 +53,7 @@ def hold(store: Store, run: Run, monkeypatch: pytest.MonkeyPatch) -> Hold:
     return held
 
 
-def browser(web: Guard, link: str | None = None, scheme: str = "https") -> TestClient:
+def browser(web: ASGIApp, link: str | None = None, scheme: str = "https") -> TestClient:
     client = TestClient(web, base_url=f"{scheme}://localhost")
     if link is not None:
         assert client.get(link).status_code == 200
