@@ -235,14 +235,16 @@ def judge(store: Store, study: str) -> Verdict:
 def _judged(frame: pd.DataFrame) -> Verdict:
     cards = quality(frame, replicates=200)
     left = exclude(frame, [rule() for name, rule in RULES.items() if name != "too-few"], cards)
-    alarms = [
-        f"{rater} breaks {name}: {reason}."
-        for name, reasons in left.excluded.items()
-        for rater, reason in reasons.items()
-    ]
+    alarms = [f"{name}: {_named(who)}." for name, who in left.excluded.items() if who]
     if left.alarm:
-        alarms.insert(0, left.lines()[-1])
+        lost = f"{left.share_of_votes:.0%} of votes and {left.share_of_raters:.0%} of raters"
+        alarms.insert(0, f"{lost} break a rule: look at the cards, and at the page.")
     checked, right = cards.total("gold", "gold_passed")
     if right is not None and right < GOLD:
         alarms.insert(0, f"only {right:.0%} of {checked} questions with a known answer were right.")
     return Verdict(tuple(alarms), tuple(cards.lines()))
+
+
+def _named(who: Mapping[str, str], most: int = 3) -> str:
+    first = "; ".join(f"{rater}, {reason}" for rater, reason in list(who.items())[:most])
+    return f"{first}; and {len(who) - most} more" if len(who) > most else first

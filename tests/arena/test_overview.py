@@ -96,8 +96,8 @@ def test_a_rater_who_presses_one_button_gives_alarm(store: Store, tmp_path: Path
     about = [text for text in found.alarms if "one-sided" in text]
     assert len(about) == 1
     assert bob in about[0]
-    assert not any(f"{ann} breaks one-sided" in text for text in found.alarms)
-    assert "more than 20%" in found.alarms[0], "one of two raters is a large share"
+    assert ann not in about[0]
+    assert "50% of raters break a rule" in found.alarms[0] or "100%" in found.alarms[0]
 
 
 def test_the_judge_works_once_a_minute(arena: Arena, store: Store) -> None:
