@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,23 +23,24 @@ from tests.arena.test_app import token_in
 
 
 @contextmanager
-def serving(database: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def serving(database: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Serve a study in a process of its own, whose words go to a file beside the database."""
     words = ("serve", "--database", str(database), "--study", "s", "--port", "0", *options)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "arena.cli", *words],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"ARENA_ADMIN": "a secret of twenty-four or more"},
-    )
+    said = database.with_suffix(".log")
+    with said.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "arena.cli", *words],
+            stderr=stream,
+            env=os.environ | {"ARENA_ADMIN": "a secret of twenty-four or more"},
+        )
     try:
-        assert process.stderr is not None
-        said = next(line for line in process.stderr if "http://" in line)
-        found = re.search(r":(\d+)/", said)
-        assert found is not None
+        while not (found := re.search(r"http://127.0.0.1:(\d+)/", said.read_text())):
+            assert process.poll() is None, said.read_text()
+            time.sleep(0)
         yield process, int(found[1])
     finally:
         process.kill()
-        process.communicate()
+        process.wait(60)
 
 
 @pytest.mark.slow
@@ -68,8 +70,7 @@ def test_a_vote_on_its_way_is_kept_when_the_server_is_told_to_stop(
         with closing(line), line.getresponse() as answered:
             assert answered.status == 200
         assert process.wait(60) is not None
-        assert process.stderr is not None
-        logged = [json.loads(text) for text in process.stderr]
+    logged = [json.loads(s) for s in database.with_suffix(".log").read_text().splitlines()[1:]]
     assert [v.winner for v in studies.standing_votes(store, "s")] == ["left"]
     store.close()
     assert logged[-1] | {"at": "", "seconds": 0} == {
