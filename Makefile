@@ -19,6 +19,9 @@ MODELS := mini-sd3 mini-flash-4 mini-flash-2 mini-dmd2-4 mini-lightning-4 sketch
 EIGHT := mini-sd3 mini-sd3-4 mini-flash-4 mini-flash-2 mini-dmd2-4 mini-lightning-4 mini-tg-4 mini-tg-1
 LOCALE := arena/locale
 
+# Files of tests run at once: each process may hold models and servers of its own.
+AT_ONCE ?= 2
+
 export HF_HUB_OFFLINE ?= 1
 # Threads that spin while they wait make a busy machine ten times slower, and a free one a third faster.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -67,7 +70,7 @@ messages: $(READY)
 		--ignore-pot-creation-date
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
