@@ -44,6 +44,9 @@ MADE_UP = "made_up"
 """The kind of event that says of a rater that a program answers: who keeps the database says so."""
 
 
+_BEFORE_BATTLES = (PhaseKind.CONSENT, PhaseKind.INSTRUCTIONS, PhaseKind.TRAINING)
+
+
 class Arena:
     """One study being held: the only way to change it. Safe for threads and several processes."""
 
@@ -126,6 +129,8 @@ class Arena:
             key, study = facts.study(self._name)
             way, kind = self._where(facts, key, study, rater)
             held = facts.open_battles(key, rater) if kind is PhaseKind.BATTLE else []
+            if kind in _BEFORE_BATTLES and not way.done and self._is_full(facts, key, study):
+                kind = PhaseKind.DONE  # told at the door, and not after training for nothing
         if kind is PhaseKind.BATTLE:
             battles = self._enough(rater, held, ahead)
             if battles:
@@ -379,6 +384,17 @@ class Arena:
         return way, phases.kind(
             study.protocol, way, limit=limit, closed=conditions.is_closed(facts, key)
         )
+
+    def _is_full(self, facts: Facts, key: int, study: Study) -> bool:
+        """Say whether every pair certainly has its votes: they stand, and are not only asked."""
+        each = study.protocol.draws.votes_per_pair
+        if each is None or not self.pairs:
+            return False
+        for criterion in study.criteria:  # the kept counts are at hand: most studies end here
+            if sum(c.votes for c in facts.counts(key, None, criterion)) < each * self.pairs:
+                return False
+        found = facts.survey.pairs(key, each)
+        return all(found.get(c, (0, 0))[1] >= self.pairs for c in study.criteria)
 
     def _where_now(self, rater: Rater) -> PhaseKind:
         with self._store.reading() as facts:

@@ -65,13 +65,15 @@ class Erasure:
         of_battles = event.c.battle_id.in_(self._theirs)
         found = self._connection.execute(sa.select(event.c.id, event.c.detail).where(of_battles))
         for key, detail in found.all():
-            told = {k: v for k, v in json.loads(detail).items() if k != "reason"}
+            told = {k: v for k, v in json.loads(detail).items() if k not in _WORDS}
             change = sa.update(event).where(event.c.id == key)
             new = {"rater_id": None, "at": _day(event.c.at), "detail": json.dumps(told)}
             self._connection.execute(change.values(new))
 
 
 _KNOWING = (battle, event, visit)
+_WORDS = ("reason", "note")
+"""What a report holds in the rater's own words."""
 
 
 def _day(column: sa.Column[str]) -> sa.ColumnElement[str]:

@@ -15,6 +15,7 @@ from arena.leaving import LeaveOut, leave_one_out
 from arena.quality import Quality, quality
 from arena.ratings import Ratings, fit
 from arena.removal import Removal, of_answers, of_members, of_votes
+from arena.votes import rated as without_checks
 from evalkit.errors import VotesError
 
 
@@ -93,6 +94,7 @@ def fragility(
 ) -> Fragility:
     """Say how little would change the ratings of a frame shaped like votes.csv.
 
+    Checks on raters among the votes judge the raters, and rate no model, as in ``arena rate``.
     ``rules`` are tried one by one, all of them with their usual values if none are given;
     ``judged`` saves judging the raters again. Sets are searched greedily by first-order influence
     and then refitted exactly, so that their sizes are upper bounds (Broderick, Giordano and Meager
@@ -101,8 +103,9 @@ def fragility(
     Raises:
         VotesError: no two models have ratings that differ.
     """
-    counted = base(votes, model, both_bad)
-    rated = fit(votes, model, both_bad=both_bad)  # type: ignore[arg-type]
+    answers = without_checks(votes)
+    counted = base(answers, model, both_bad)
+    rated = fit(answers, model, both_bad=both_bad)  # type: ignore[arg-type]
     table = rated.table.head(len(rated.cov))
     first, second = table["model"].iloc[0], table["model"].iloc[1]
     tried = [one() for one in RULES.values()] if rules is None else list(rules)
@@ -155,7 +158,8 @@ def _without(
             continue
         ratings: dict[str, float | None] = {}
         try:
-            ratings |= _ratings(fit(left.kept, model, cluster=(), both_bad=both_bad))  # type: ignore[arg-type]
+            kept = without_checks(left.kept)
+            ratings |= _ratings(fit(kept, model, cluster=(), both_bad=both_bad))  # type: ignore[arg-type]
         except VotesError:
             ratings = {}
         rows.append(

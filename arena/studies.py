@@ -161,6 +161,11 @@ def import_votes(store: Store, plan: Study, frame: pd.DataFrame, digest: str) ->
     return len(rows)
 
 
+def left_behind(frame: pd.DataFrame) -> list[str]:
+    """Name the columns of a votes.csv that say something which a study does not keep."""
+    return [str(name) for name in frame.columns if name not in _KEPT and frame[name].notna().any()]
+
+
 def only_study(store: Store, name: str | None) -> str:
     """Return the study that is meant where the database has only one."""
     with store.reading() as facts:
@@ -385,6 +390,12 @@ def _imported_vote(battle_id: int, row: Mapping[Any, Any]) -> Vote:
         simulated=bool(row.get("simulated", False)),
         language=_text(row, "language") or None,
     )
+
+
+_KEPT = (
+    *("left", "right", "winner", "rater", "prompt", "criterion", "seconds", "simulated"),
+    *("category", "purpose", "gold", "language"),
+)
 
 
 def _text(row: Mapping[Any, Any], column: str) -> str:

@@ -91,13 +91,17 @@ class Survey:
         return self._connection.scalar(query) or 0
 
     def pairs(self, study_id: int, full: int) -> dict[str, tuple[int, int]]:
-        """Count, by criterion, pairs of pictures that have a vote, and those with ``full``."""
+        """Count, by criterion, pairs of pictures that have a vote, and those with ``full``.
+
+        Pictures of which an import knows the model alone are not among them.
+        """
         turned = battle.c.left_id > battle.c.right_id
         low = sa.case((turned, battle.c.right_id), else_=battle.c.left_id)
         high = sa.case((turned, battle.c.left_id), else_=battle.c.right_id)
         number = sa.func.count().label("votes")
         each = sa.select(battle.c.criterion.label("criterion"), number).select_from(vote)
-        each = each.join(battle).where(*_standing(study_id, Purpose.RATING))
+        each = each.join(battle).join(entry, entry.c.id == battle.c.left_id)
+        each = each.where(*_standing(study_id, Purpose.RATING), entry.c.generation_id.is_not(None))
         found = each.group_by(battle.c.criterion, low, high).subquery()
         done = sa.func.count().filter(found.c.votes >= full)
         query = sa.select(found.c.criterion, sa.func.count(), done).group_by(found.c.criterion)

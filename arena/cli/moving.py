@@ -96,10 +96,13 @@ def votes_import(
         asked = named or studies.criterion_of(store, name) or "overall"
         plan = studies.describe(name, asked, question=question or studies.question_of(asked))
         count = studies.import_votes(store, plan, frame, votes.file_digest(file))
+    lost = studies.left_behind(frame)
     if as_json:
-        print_json({"study": name, "imported": count})
-    else:
-        print(f"{name}: {count} votes imported.")
+        print_json({"study": name, "imported": count, "left_behind": lost})
+        return
+    print(f"{name}: {count} votes imported.")
+    if lost:
+        print(f"Not kept, for a study has no place for them: {', '.join(lost)}.", file=sys.stderr)
 
 
 def _import_bundle(database: str, file: Path, study: str | None, as_json: bool) -> None:

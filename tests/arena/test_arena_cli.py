@@ -173,7 +173,7 @@ def test_votes_out_and_in_again(arena: Terminal, file: Path) -> None:
     assert arena("votes", "export", *database, "--file", "out.csv") == ""
     assert Path("out.csv").read_text() == printed
     done = arena.json("votes", "import", *database, "--file", "out.csv", "--study", "again")
-    assert done == {"study": "again", "imported": 18}
+    assert done == {"study": "again", "imported": 18, "left_behind": []}
     assert arena("votes", "export", *database, "--study", "again") == printed
 
 
@@ -486,3 +486,15 @@ def test_scores_assist_ratings_when_both_are_named(arena: Terminal, tmp_path: Pa
     assert found["exclusion"]
     for words in (["--assisted"], ["--run", run.path]):
         assert "--assisted --run DIR" in arena.fails("rate", *where, *words)
+
+
+def test_what_a_study_cannot_keep_of_a_file_is_said(arena: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "more.csv").write_text(
+        "left,right,winner,rater,budget,left_steps,right_steps,left_size,right_size\n"
+        "a,b,left,ann,few,4,28,,\nb,a,tie,bob,,4,28,,\n"
+    )
+    done = arena.json("votes", "import", "--database", "a.sqlite", "--file", "more.csv")
+    assert done["imported"] == 2
+    assert sorted(done["left_behind"]) == ["budget", "left_steps", "right_steps"], (
+        "blank is no loss"
+    )

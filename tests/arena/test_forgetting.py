@@ -37,7 +37,9 @@ def took_part(arena: Arena) -> tuple[Rater, Rater]:
         arena.undo(who)
         arena.cast(token(arena.open(who)), who, Outcome.BOTH_BAD)
         arena.skip(token(arena.open(who)), who)
-        arena.report(token(arena.open(who)), who, "left", f"I, {who.label}, was there")
+        arena.report(
+            token(arena.open(who)), who, "left", f"I, {who.label}", f"{who.label} was there"
+        )
         arena.open(who)
     return ann, bob
 
@@ -54,7 +56,7 @@ def test_nothing_names_a_forgotten_rater(store: Store, run: Run, votes: bool) ->
     assert done.studies == ("s",)
     assert (done.kept, done.removed) == ((0, 4) if votes else (4, 0))
     left = everything(store)
-    for name in (ann.label, key_digest(PERSON), "a submission of ann", "was there'"):
+    for name in (ann.label, key_digest(PERSON), "a submission of ann", f"{ann.label} was there"):
         assert name not in left
     assert left.count("was there") == 1, "only bob's words"
     assert bob.label in left

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from arena.exclusion import OneSided, TooFew
@@ -62,3 +63,12 @@ def test_votes_alone_have_a_card():
     assert found.left_out == ()
     with pytest.raises(VotesError, match="No two models"):
         fragility(drawn().assign(winner="tie"))
+
+
+def test_checks_on_raters_rate_nobody():
+    votes = drawn(600)
+    checks = votes.head(50).assign(purpose="gold", gold="left", winner="right")
+    every = pd.concat([votes.assign(purpose="rating", gold=None), checks], ignore_index=True)
+    plain, card = fragility(votes), fragility(every)
+    assert card.votes == plain.votes == 600
+    assert card.ratings == plain.ratings

@@ -439,3 +439,21 @@ def test_the_language_that_a_rater_reads_is_kept_once_a_change(store: Store, run
     with store.reading() as facts:
         key, _ = facts.study("s")
         assert [e.detail["language"] for e in facts.events(key, "language")] == ["ko", "ja", "ko"]
+
+
+def test_who_comes_to_a_full_study_is_told_at_the_door(store: Store, run: Run) -> None:
+    rules = {"consent": "Agreed?", "instructions": "Look.", "draws": {"votes_per_pair": 1}}
+    arena = hold(store, run, **rules)
+    first, early, late = (arena.enter(name * 20) for name in "abc")
+    arena.consent(early)
+    arena.consent(first)
+    arena.finish_instructions(first)
+    for _ in range(11):
+        answer(arena, first)
+    assert kind(arena, late) is PhaseKind.CONSENT, "one pair is left to ask"
+    answer(arena, first)
+    for who in (early, late):
+        assert arena.phase(who).kind is PhaseKind.DONE
+        assert arena.phase(who).ending is Ending.FULL
+    arena.undo(first)
+    assert kind(arena, late) is PhaseKind.CONSENT, "now there is something to ask again"
