@@ -39,6 +39,9 @@ def simulate(
     careless: Annotated[
         int, typer.Option(min=0, help="So many of the raters, the last, answer by lot.")
     ] = 0,
+    severity: Annotated[
+        float, typer.Option(min=0, help="What one fault takes; an error's scale is 1.")
+    ] = 1.5,
     url: Annotated[
         str | None,
         typer.Option(help="Take part by HTTP, as browsers do, in the page that is running there."),
@@ -59,11 +62,11 @@ def simulate(
     --url they go the whole way from consent to the end, and what the page acknowledged is compared
     with the database, which marks them and says which pictures they are shown.
     """
-    from arena.simulation import Crowd, look
+    from arena.simulation import Character, Crowd, look
     from evalkit.runs import Run
 
     sight = look(Run.open(run), by or ())
-    crowd = Crowd(raters, seed, careless)
+    crowd = Crowd(raters, seed, careless, Character(severity=severity))
     if url is None:
         _vote(database, study, sight, crowd, votes or VOTES, as_json, quiet)
     else:
@@ -87,6 +90,7 @@ def _vote(
             votes=votes,
             seed=crowd.seed,
             careless=crowd.careless,
+            character=crowd.character,
         )
         shown = tqdm(turns, total=votes, unit="vote", disable=True if quiet else None)
         done = max(shown, default=votes)
