@@ -32,7 +32,7 @@ ASKED = {"quality": LOOKS, "alignment": CONTENT}
 SEVERITY = 4.0
 """So that a gold pair, which differs in one fault, is clear to 97 of 100 who look."""
 RULES = ("gold-failed", "below-chance", "inconsistent")
-GOLD, TAUGHT, QUOTA = 10, 1, 100
+GOLD, TAUGHT, QUOTA = 10, 1, 80
 
 STUDY = """\
 name = "paper-size"
@@ -46,7 +46,7 @@ id = "alignment"
 
 [raters]
 quota = {quota}
-break_after = 50
+break_after = 40
 
 [draws]
 gold_rate = 0.15
