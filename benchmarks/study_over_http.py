@@ -3,8 +3,9 @@
 Run: python -m benchmarks.study_over_http FOLDER [--on postgresql] [--raters 124] [--careless 12]
 
 Draws 8 models x 507 prompts x 4 seeds by rule (benchmarks/large_run.py; prompts of the drawn world,
-for those of the suite ``study`` cannot be drawn without a model), serves a study of two questions,
-has simulated raters go the whole way of it by HTTP, and holds what the votes say against the truth.
+for those of the suite ``study`` cannot be drawn without a model), serves a study of two questions
+by one process on SQLite or two on a private PostgreSQL, has simulated raters
+go the whole way of it by HTTP, and holds what the votes say against the truth.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from arena.simulation import Character
 from benchmarks import known_truth
 from benchmarks.large_run import draw
+from benchmarks.serving import Serving, serving
 from evalkit.runs import Run
-from tests.arena.conftest import fresh_postgres, server
+from tests.arena.conftest import fresh_postgres
+from tests.arena.postgres import Postgres
 
 CONTENT = ("wrong_class", "wrong_color", "wrong_count", "wrong_position")
 LOOKS = ("blur", "noise")
@@ -88,6 +91,7 @@ class Tool:
     """The ``arena`` command on one study; how long each call took is kept."""
 
     def __init__(self, database: str) -> None:
+        self.database = database
         self._where = ("--database", database, "--study", "paper-size")
         self.seconds: dict[str, float] = {}
 
@@ -99,29 +103,23 @@ class Tool:
         self.seconds[command] = time.perf_counter() - started
         return json.loads(done.stdout)
 
-    @contextmanager
-    def served(self) -> Iterator[str]:
-        """Serve the study in a process of its own."""
-        words = [sys.executable, "-m", "arena.cli", "serve", *self._where, "--port", "0"]
-        page = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
-        assert page.stderr
-        try:
-            announced = next(line for line in page.stderr if "http://" in line)
-            yield announced.partition(": ")[2].split()[0]
-        finally:
-            page.terminate()
-            print(page.communicate()[1], end="")
 
-
-def hold(tool: Tool, run: Run, raters: int, careless: int, together: int) -> Any:
+def hold(tool: Tool, run: Run, asked: argparse.Namespace) -> Any:
     """Have the crowd take part; return what it saw."""
     sees = [w for c, kinds in ASKED.items() for w in ("--by", f"{c}=faults:{','.join(kinds)}")]
-    crowd = ["--raters", str(raters), "--careless", str(careless), "--severity", str(SEVERITY)]
-    with tool.served() as page:
+    crowd = {
+        "--raters": asked.raters,
+        "--careless": asked.careless,
+        "--severity": SEVERITY,
+        "--together": asked.together,
+    }
+    words = [str(word) for pair in crowd.items() for word in pair]
+    workers = ("--workers", "2") if asked.on == "postgresql" else ()
+    page = Serving(tool.database, "paper-size", *workers)
+    with serving([page]):
         return tool(
-            "simulate", "--run", str(run.path), *crowd, *sees, "--url", page,
-            "--together", str(together), "--quiet",
-        )  # fmt: skip
+            "simulate", "--run", str(run.path), *words, *sees, "--url", page.address, "--quiet"
+        )
 
 
 def held(tool: Tool, run: Run) -> Iterator[str]:
@@ -167,7 +165,7 @@ def measure(folder: Path, database: str, asked: argparse.Namespace) -> Iterator[
     load = ["load", "--database", database, "--study", str(file), "--run", str(run.path)]
     subprocess.run([sys.executable, "-m", "arena.cli", *load, "--seed", "1"], check=True)
     yield f"loading: {time.perf_counter() - started:.1f} s"
-    seen = hold(tool, run, asked.raters, asked.careless, asked.together)
+    seen = hold(tool, run, asked)
     rate = seen["acknowledged"] / seen["seconds"]
     yield f"{seen['acknowledged']} votes in {seen['seconds']:.0f} s, {rate:.1f} a second"
     yield f"vote to next pair: median {seen['wait_median']:.3f} s, p95 {seen['wait_p95']:.3f} s"
@@ -200,7 +198,10 @@ def main() -> None:
     with ExitStack() as stack:
         database = str(asked.folder / "study.sqlite")
         if asked.on == "postgresql":
-            database = fresh_postgres(stack.enter_context(server()))
+            postgres = Postgres(fsync=True)
+            postgres.start()
+            stack.callback(postgres.stop)
+            database = fresh_postgres(postgres.url)
         else:
             Path(database).unlink(missing_ok=True)
         for line in measure(asked.folder, database, asked):
