@@ -24,10 +24,12 @@ prompts_app = typer.Typer(help="Suites of prompts.", no_args_is_help=True)
 models_app = typer.Typer(help="The catalogue of models.", no_args_is_help=True)
 scorers_app = typer.Typer(help="The scorers.", no_args_is_help=True)
 geneval_app = typer.Typer(help="GenEval's own result files.", no_args_is_help=True)
+weights_app = typer.Typer(help="Checkpoints.", no_args_is_help=True)
 app.add_typer(prompts_app, name="prompts")
 app.add_typer(models_app, name="models")
 app.add_typer(scorers_app, name="scorers")
 app.add_typer(geneval_app, name="geneval")
+app.add_typer(weights_app, name="weights")
 
 SuiteName = Annotated[
     str, typer.Option("--suite", help="A suite's name, or a .jsonl or .txt file.")
@@ -460,6 +462,18 @@ def geneval_summary(results: Path, as_json: AsJson = False) -> None:
     print(f"{'overall':<14} {found.overall:.4f}  (mean of the tasks)")
     print(f"{found.correct_images:.2%} of {found.images} images are correct,")
     print(f"{found.correct_prompts:.2%} of {found.prompts} prompts have a correct image")
+
+
+@weights_app.command("convert")
+def weights_convert(
+    kind: Annotated[str, typer.Argument(help="mmdet-mask2former: GenEval's own detector.")],
+    file: Annotated[Path, typer.Argument(help="The checkpoint, as its authors give it out.")],
+    out: Annotated[Path, typer.Option(help="The folder to write, as --scorer geneval=... takes.")],
+) -> None:
+    """Bring a checkpoint into the layout that the scorers read, and check that it loads."""
+    from evalkit import registry
+
+    print(registry.converter(kind)(file, out))
 
 
 @app.command()

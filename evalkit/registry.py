@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, cast
 
 from evalkit.errors import EvalkitError, UnknownNameError
@@ -28,6 +29,10 @@ SCORERS: Mapping[str, str] = {
     "hps-v2.1": "evalkit.scorers.hps:HpsV21",
     "image-reward": "evalkit.scorers.image_reward:ImageReward",
     "pick-score": "evalkit.scorers.pick_score:PickScore",
+}
+
+CONVERTERS: Mapping[str, str] = {
+    "mmdet-mask2former": "evalkit.scorers.mmdet_mask2former:convert",
 }
 
 
@@ -66,3 +71,11 @@ def scorer(name: str, weights: Any = None, **options: Any) -> Scorer:
     """
     given = {} if weights is None else {"weights": weights}
     return cast(Scorer, _load("scorer", name)(**given, **options))
+
+
+def converter(kind: str) -> Callable[[Path, Path], Path]:
+    """Return what brings a checkpoint of this kind into the layout that the scorers read."""
+    if kind not in CONVERTERS:
+        raise UnknownNameError("kind of checkpoint", kind, CONVERTERS)
+    module, _, attribute = CONVERTERS[kind].partition(":")
+    return cast(Callable[[Path, Path], Path], getattr(import_module(module), attribute))

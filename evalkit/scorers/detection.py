@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+CONVERSION = "conversion.json"
+"""In a converted checkpoint's folder: the name and sha256 of the file that it was made from."""
+
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels of the upright picture; x2 and y2 are exclusive."""
 

@@ -16,11 +16,11 @@ from evalkit.errors import ImageError, SuiteError
 from evalkit.records import Prompt, Requirements, ScorerCard, WeightsInfo
 from evalkit.scorers import Verdict
 from evalkit.scorers.batches import judge_in_batches, needs_models, pick_device
-from evalkit.scorers.detection import ColourClassifier, Detection, Detector, Found
+from evalkit.scorers.detection import CONVERSION, ColourClassifier, Detection, Detector, Found
 from evalkit.scorers.detections_file import DetectionsFile, Header, read_header, write
 from evalkit.scorers.geneval_rules import Judgement, Options, judge, relations, survivors
 from evalkit.scorers.pictures import pixel_digest, unusable, upright
-from evalkit.weights import MINIATURE, Weights, expand, resolve, suffix
+from evalkit.weights import MINIATURE, Weights, expand, read_json, resolve, suffix
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,6 +31,8 @@ DETECTOR = "facebook/mask2former-swin-small-coco-instance"
 """The architecture of GenEval's detector, from another training: hence ``geneval-hf``."""
 COLOURS = "timm/vit_large_patch14_clip_224.openai"
 """OpenAI's ViT-L/14, which open_clip's tag "openai" stands for."""
+MMDET = "743b7d99"
+"""How the sha256 of mmdet's checkpoint begins, GenEval's own detector: hence ``geneval-mmdet``."""
 DETECTOR_FILES = ("*.json", "*.safetensors")
 OPEN_CLIP_FILES = ("*.json", "open_clip_model.safetensors")
 CLIP_FILES = ("*.json", "*.txt", "model.safetensors", "open_clip_model.safetensors")
@@ -45,7 +47,8 @@ class _Task:
 class GenEval:
     """Score 1 for a picture that shows all that was asked, else 0; ``detail`` says why.
 
-    ``weights``: a ``Mask2FormerForUniversalSegmentation`` in the hub's layout; ``colour_weights``:
+    ``weights``: a ``Mask2FormerForUniversalSegmentation`` in the hub's layout (``evalkit weights
+    convert`` makes one of GenEval's own detector); ``colour_weights``:
     an open_clip file of ViT-L-14-quickgelu, or a folder or hub id of either that or a
     ``transformers.CLIPModel``. ``weights="miniature"`` means the package's small ones for both.
     With ``detections`` (see ``detections_file``) no detector runs; with ``export`` what the
@@ -104,6 +107,8 @@ class GenEval:
     def _detector_name(self) -> str:
         if self._file is not None:
             return read_header(self._file).detector
+        if _converted_from(self._detector_files.path).startswith(MMDET):
+            return "mmdet"
         return suffix(self._detector_info, DETECTOR).removeprefix("-") or "hf"
 
     @cached_property
@@ -199,6 +204,12 @@ class GenEval:
             "details": details(survivors(found, tag, self._options)),
         }
         return Verdict(float(judgement.correct), detail=detail)
+
+
+def _converted_from(folder: Path) -> str:
+    """Return the sha256 of the file that a detector was converted from, if it was."""
+    path = folder / CONVERSION
+    return str(read_json(path).get("sha256", "")) if path.is_file() else ""
 
 
 def details(found: Found) -> dict[str, list[list[float]]]:

@@ -20,7 +20,7 @@ from torch.nn.functional import interpolate
 from transformers import Mask2FormerForUniversalSegmentation
 
 from evalkit.scorers.detection import Detection, Found
-from evalkit.scorers.pictures import normalised
+from evalkit.scorers.pictures import like_opencv, normalised
 from evalkit.scorers.pretrained import load
 from evalkit.weights import read_json
 
@@ -59,6 +59,8 @@ class Preparation:
     std: tuple[float, ...]
     divisor: int
     resample: int
+    opencv: bool = False
+    """Whether to resize as OpenCV does, not as Pillow: mmdet's own checkpoints."""
 
     @classmethod
     def read(cls, path: Path, fit: Size | None) -> Preparation:
@@ -81,6 +83,7 @@ class Preparation:
             tuple(config.get("image_std", (0.229, 0.224, 0.225))),
             config.get("size_divisor", 32),
             config.get("resample", Image.Resampling.BILINEAR),
+            opencv=config.get("resize_like") == "opencv",
         )
 
     def size_of(self, size: Size) -> Size:
@@ -95,7 +98,11 @@ class Preparation:
 
     def pixels(self, image: Image.Image) -> NDArray[np.float32]:
         """Return the resized picture, standardised: (3, height, width)."""
-        resized = image.resize(self.size_of(image.size), Image.Resampling(self.resample))
+        size = self.size_of(image.size)
+        if self.opencv:
+            resized = like_opencv(image, size)
+        else:
+            resized = image.resize(size, Image.Resampling(self.resample))
         return normalised(resized, self.mean, self.std)
 
     def padded(self, size: Size) -> Size:

@@ -91,6 +91,32 @@ def _part(
     return resized.crop((left, top, left + size, top + size))
 
 
+def like_opencv(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Resize an RGB picture as OpenCV's ``INTER_LINEAR`` does, which mmdet resizes with.
+
+    It weighs the two nearest pixels a side and never smooths: from 1024 to 800 pixels Pillow's
+    bilinear filter gives other pictures. In OpenCV's fixed point; one level off now and then.
+    """
+    pixels = np.asarray(image)
+    low, high, near, far = _between(pixels.shape[1], size[0])
+    rows = pixels[:, low] * near[:, None] + pixels[:, high] * far[:, None] >> 4
+    low, high, near, far = (x for x in _between(pixels.shape[0], size[1]))
+    near, far = near[:, None, None], far[:, None, None]
+    mixed = (rows[low] * near >> 16) + (rows[high] * far >> 16) + 2 >> 2
+    return Image.fromarray(mixed.astype(np.uint8))
+
+
+def _between(before: int, after: int) -> tuple[NDArray[np.int32], ...]:
+    """Return which two pixels each new one lies between, and their weights in 1/2048."""
+    at = ((np.arange(after) + 0.5) * (before / after) - 0.5).astype(np.float32)
+    low = np.floor(at).astype(np.int32)
+    share = at - low.astype(np.float32)
+    share[(low < 0) | (low >= before - 1)] = 0
+    low = low.clip(0, before - 1)
+    near, far = (np.rint(w * np.float32(2048)).astype(np.int32) for w in (1 - share, share))
+    return low, (low + 1).clip(max=before - 1), near, far
+
+
 def upright(image: Image.Image) -> Image.Image:
     """Return the picture in RGB, turned as its EXIF orientation says, if that can be read."""
     try:
