@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from arena.tally import Floats, Ints
+from evalkit.clusters import holm
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,18 +82,6 @@ def differences(estimates: Floats, covariance: Floats, freedom: float) -> Differ
     error = np.sqrt(np.where(variance > _noise(covariance), variance, np.nan))
     p = two_sided(gap / error, freedom)
     return Differences(first, second, gap, error, p, holm(p))
-
-
-def holm(p: Floats) -> Floats:
-    """Adjust p-values so that any false rejection is as rare as stated (Holm 1979).
-
-    Missing tests stay missing and cost nothing.
-    """
-    adjusted = np.full(len(p), np.nan)
-    order = np.argsort(p)[: int((~np.isnan(p)).sum())]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1)
-    return adjusted
 
 
 def ranks(size: int, tests: Differences, alpha: float) -> tuple[Ints, Ints]:

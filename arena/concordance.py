@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from arena import accuracy, ceiling, orders, shares, votes
 from arena.accuracy import Bench
 from arena.clusters import clusters
-from arena.comparisons import holm
 from arena.findings import Agreement, Concordance, Versus
 from arena.judged import Judged, Scores, join, texts
 from arena.orders import Order
 from arena.ratings import Ratings, fit
 from arena.shares import Gap, Share, subset
 from arena.tally import Floats
+from evalkit.clusters import holm
 from evalkit.errors import EvalkitError, VotesError
 
 GROUPS = ("category", "steps")

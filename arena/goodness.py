@@ -10,11 +10,11 @@ import numpy as np
 from scipy import special
 from scipy.sparse import csr_array
 
-from arena.comparisons import holm
 from arena.influence import OUTCOMES, Base, times
 from arena.likelihood import Pairs, Shape, chances
 from arena.newton import newton
 from arena.tally import Floats, Ints
+from evalkit.clusters import holm
 
 SMALL, FEW = 5.0, 0.2
 """Cochran (1954, Biometrics 10(4):417-451): chi-square asks that few expected counts be small."""

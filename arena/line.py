@@ -9,6 +9,7 @@ import numpy as np
 from arena import comparisons
 from arena.estimate import POINTS, Estimate, Options
 from arena.tally import Floats
+from evalkit.clusters import holm
 
 MEANING = (
     "a model on the line is preferred as often as both are called bad, whatever it meets; each "
@@ -36,7 +37,7 @@ def columns(result: Estimate, options: Options) -> dict[str, Any]:
     over = POINTS * result.strengths
     error = POINTS * comparisons.standard_errors(result.covariance)
     reach = comparisons.quantile(options.level, result.freedom) * error
-    p = comparisons.holm(comparisons.two_sided(over / error, result.freedom))
+    p = holm(comparisons.two_sided(over / error, result.freedom))
     side = np.where(p <= 1 - options.level, np.sign(over), 0).astype(int)
     words = np.array(WORDS, dtype=object)[1 + side]
     return {"over_line": over, "over_low": over - reach, "over_high": over + reach, "line": words}

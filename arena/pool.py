@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from arena.comparisons import holm, two_sided
+from arena.comparisons import two_sided
 from arena.judged import Judged, Picture, Scored
 from arena.tally import Floats, Ints
+from evalkit.clusters import holm
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,11 +12,11 @@ from scipy import special
 
 from arena.agreement import VALUES, Agreement, Answers, agreement, answers
 from arena.codes import factorise
-from arena.comparisons import holm
 from arena.estimate import POINTS
 from arena.ratings import Ratings, fit
 from arena.tally import BOTH_BAD, LEFT, MIRRORED, OUTCOMES, RIGHT, TIE, Floats, Ints
 from arena.votes import rated
+from evalkit.clusters import holm
 from evalkit.errors import VotesError
 
 SURE = 0.05

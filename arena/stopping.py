@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from arena.comparisons import holm
 from arena.ratings import Ratings
 from arena.tally import Floats
+from evalkit.clusters import holm
 from evalkit.errors import EvalkitError, VotesError
 
 MOST_LOOKS = 50

@@ -447,21 +447,33 @@ def geneval_rows(
 
 @geneval_app.command("summary")
 def geneval_summary(results: Path, as_json: AsJson = False) -> None:
-    """Sum up a results.jsonl, GenEval's or ours, as GenEval's own script does."""
-    from evalkit.scorers import geneval_rows as rows
+    """Sum up a results.jsonl, GenEval's or ours, as GenEval's script does, with intervals."""
+    from evalkit import score as stage
+    from evalkit.prompts import TASKS
 
-    found = rows.summarise(rows.read_rows(results))
-    shares = {task.tag: task.share for task in found.tasks}
+    found = stage.results_summary(results)
+    tasks, best = found.categories, found.prompt_best or 0
     if as_json:
-        facts = {"overall": found.overall, "tasks": shares, "images": found.images}
-        print_json({**facts, "prompts": found.prompts, "correct_images": found.correct_images,
-                     "correct_prompts": found.correct_prompts})  # fmt: skip
+        print_json({
+            "overall": found.headline.value, "interval": [found.headline.low, found.headline.high],
+            "tasks": {tag: one.value for tag, one in tasks.items()},
+            "intervals": {tag: [one.low, one.high] for tag, one in tasks.items()},
+            "images": found.headline.total, "prompts": found.headline.prompts,
+            "correct_images": found.image_mean, "correct_prompts": best,
+        })  # fmt: skip
         return
-    for task in found.tasks:
-        print(f"{task.tag:<14} {task.share:.4f}  ({task.correct} of {task.images})")
-    print(f"{'overall':<14} {found.overall:.4f}  (mean of the tasks)")
-    print(f"{found.correct_images:.2%} of {found.images} images are correct,")
-    print(f"{found.correct_prompts:.2%} of {found.prompts} prompts have a correct image")
+    for tag, one in tasks.items():
+        print(f"{tag:<14} {_share(one)}  ({one.total} images of {one.prompts} prompts)")
+    print(f"{'overall':<14} {_share(found.headline)}  (mean of the tasks)")
+    print(f"{found.image_mean:.2%} of {found.headline.total} images are correct,")
+    print(f"{best:.2%} of {found.headline.prompts} prompts have a correct image")
+    if absent := [tag for tag in TASKS if tag not in tasks]:
+        _say(f"Not GenEval's own overall: no image of {', '.join(absent)}.")
+
+
+def _share(found: Any) -> str:
+    interval = "" if found.low is None else f" [{found.low:.4f}, {found.high:.4f}]"
+    return f"{found.value:.4f}{interval}"
 
 
 @weights_app.command("convert")

@@ -116,22 +116,48 @@ def mean_of_means(parts: Sequence[Mean]) -> Mean:
 
 def bootstrap(strata: Sequence[Stratum], *, rounds: int = ROUNDS, seed: int = 0) -> Floats:
     """Return means of task means with each task's prompts drawn again, seeded."""
+    (found,) = bootstraps([strata], rounds=rounds, seed=seed)
+    return found
+
+
+def bootstraps(
+    many: Sequence[Sequence[Stratum]], *, rounds: int = ROUNDS, seed: int = 0
+) -> list[Floats]:
+    """Return ``bootstrap`` of each; those with as many prompts in each task share the draws."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for i, strata in enumerate(many):
+        alike.setdefault(tuple(map(len, strata)), []).append(i)
+    found = [np.zeros(0)] * len(many)
+    step = max(1, _AT_ONCE // rounds)
+    for places in alike.values():
+        for start in range(0, len(places), step):
+            some = places[start : start + step]
+            means = _together([many[i] for i in some], rounds, seed)
+            for i, column in zip(some, means.T, strict=True):
+                found[i] = column
+    return found
+
+
+def _together(many: Sequence[Sequence[Stratum]], rounds: int, seed: int) -> Floats:
     rng = np.random.default_rng(seed)
-    total = np.zeros(rounds)
-    for stratum in strata:
-        total += _redrawn(stratum, rounds, rng) / len(strata)
+    total = np.zeros((rounds, len(many)))
+    for strata in zip(*many, strict=True):
+        total += _redrawn(strata, rounds, rng) / len(many[0])
     return total
 
 
-def _redrawn(stratum: Stratum, rounds: int, rng: np.random.Generator) -> Floats:
-    n = len(stratum)
-    both = np.stack([stratum.sums, stratum.counts], axis=1)
-    drawn = np.empty((rounds, 2))
+def _redrawn(strata: Sequence[Stratum], rounds: int, rng: np.random.Generator) -> Floats:
+    """Return the mean of each on the same draws: (rounds, strata)."""
+    n = len(strata[0])
+    sums = np.stack([s.sums for s in strata], axis=1)
+    counts = np.stack([s.counts for s in strata], axis=1)
+    means = np.empty((rounds, len(strata)))
     step = max(1, _AT_ONCE // n)
     for start in range(0, rounds, step):
         some = min(step, rounds - start)
-        drawn[start : start + some] = rng.multinomial(n, np.full(n, 1 / n), size=some) @ both
-    return drawn[:, 0] / drawn[:, 1]
+        drawn = rng.multinomial(n, np.full(n, 1 / n), size=some).astype(np.float64)
+        means[start : start + some] = (drawn @ sums) / (drawn @ counts)
+    return means
 
 
 def percentiles(means: Floats, level: float = LEVEL) -> tuple[float, float]:
@@ -160,17 +186,15 @@ def sign_flips(weighted: Floats, *, rounds: int = ROUNDS, seed: int = 0) -> Floa
     return p
 
 
-def holm(p: Sequence[float | None]) -> list[float | None]:
+def holm(p: Floats) -> Floats:
     """Adjust p-values so that any false rejection is as rare as stated (Holm 1979).
 
-    Missing tests stay missing and cost nothing.
+    Missing tests (NaN) stay missing and cost nothing.
     """
-    known = sorted((value, i) for i, value in enumerate(p) if value is not None)
-    adjusted: list[float | None] = [None] * len(p)
-    reached = 0.0
-    for rank, (value, i) in enumerate(known):
-        reached = max(reached, min(1.0, value * (len(known) - rank)))
-        adjusted[i] = reached
+    adjusted = np.full(len(p), np.nan)
+    order = np.argsort(p)[: int((~np.isnan(p)).sum())]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1)
     return adjusted
 
 

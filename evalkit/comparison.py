@@ -162,8 +162,11 @@ def compare_all(
         for card, scores in scored
         for one in _under(_grid(card, prompts, generations, scores), pairs, margins or {}, tests)
     ]
-    adjusted = clusters.holm([c.p_value for c in found])
-    return [replace(c, p_adjusted=p) for c, p in zip(found, adjusted, strict=True)]
+    adjusted = clusters.holm(np.array([c.p_value for c in found], dtype=np.float64))
+    return [
+        replace(c, p_adjusted=None if c.p_value is None else float(p))
+        for c, p in zip(found, adjusted, strict=True)
+    ]
 
 
 def _grid(
@@ -194,15 +197,18 @@ def _numbered(keys: Iterable[K]) -> dict[K, int]:
 def _under(
     grid: _Grid, pairs: Sequence[Pair], margins: Mapping[str, float], tests: int
 ) -> list[Comparison]:
-    """Compare all pairs under one scorer; their permutation tests share the flips."""
+    """Compare all pairs under one scorer; they share the flips and the redraws of prompts."""
     paired = [_paired(grid, pair) for pair in pairs]
     if not paired:
         return []
     rounds = max(ROUNDS, FLIPS_PER_TEST * tests - 1)
     p = clusters.sign_flips(np.stack([one.weighted for one in paired], axis=1), rounds=rounds)
     margin = margins.get(grid.card.name)
+    drawn = iter(clusters.bootstraps([one.strata for one in paired if one.known]))
     return [
-        _comparison(one, float(value) if one.known else None, margin)
+        _comparison(one, float(value), clusters.percentiles(next(drawn)), margin)
+        if one.known
+        else _comparison(one, None, None, margin)
         for one, value in zip(paired, p, strict=True)
     ]
 
@@ -227,7 +233,12 @@ def _paired(grid: _Grid, pair: Pair) -> _Paired:
     return _Paired(grid.card, pair, grid.task, sums, counts, int(both.sum()), tuple(strata))
 
 
-def _comparison(paired: _Paired, p_value: float | None, margin: float | None) -> Comparison:
+def _comparison(
+    paired: _Paired,
+    p_value: float | None,
+    bootstrap: tuple[float, float] | None,
+    margin: float | None,
+) -> Comparison:
     card, limits = paired.card, bounds(paired.card)
     width = limits and (limits[0] - limits[1], limits[1] - limits[0])
     mean = _mean(paired, limits) if paired.known else None
@@ -239,7 +250,7 @@ def _comparison(paired: _Paired, p_value: float | None, margin: float | None) ->
         b=paired.pair[1],
         scorer=card.name,
         difference=estimate(mean, paired.strata, paired.total, width),
-        bootstrap=_drawn_again(paired) if mean else None,
+        bootstrap=bootstrap,
         better=better,
         worse=worse,
         equal=equal,
@@ -249,10 +260,6 @@ def _comparison(paired: _Paired, p_value: float | None, margin: float | None) ->
         reach=_reach(mean, paired) if mean else None,
         margin=None if margin is None else _margin(mean, sign, margin, paired),
     )
-
-
-def _drawn_again(paired: _Paired) -> tuple[float, float]:
-    return clusters.percentiles(clusters.bootstrap(paired.strata, rounds=ROUNDS))
 
 
 def _mean(paired: _Paired, limits: tuple[float, float] | None) -> Mean:

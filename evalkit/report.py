@@ -73,8 +73,7 @@ def build(
 
 def _ordered(cards: Iterable[ScorerCard]) -> list[ScorerCard]:
     """Put the task metric first and the rest by name; keep one version of each: the newest."""
-    newest = {c.name: c for c in sorted(cards, key=lambda c: c.version)}
-    return sorted(newest.values(), key=lambda c: (not c.name.startswith("geneval"), c.name))
+    return sorted(summary.newest(cards), key=lambda c: (not c.name.startswith("geneval"), c.name))
 
 
 def _banners(run: Run, cards: Sequence[ScorerCard], human: Human | None) -> Iterable[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from evalkit.engine import Engine, Lost
@@ -13,9 +14,21 @@ from evalkit.images import ImageStore
 from evalkit.records import Generation, Prompt, Score, ScorerCard
 from evalkit.runs import Run
 from evalkit.scorers import Scorer, Verdict
-from evalkit.scorers.geneval_rows import official_row
+from evalkit.scorers.geneval_rows import official_row, read_rows
+from evalkit.summary import Summary, of_values
 
 BATCH = 16
+
+RESULTS = ScorerCard(
+    name="geneval-results",
+    version=1,
+    title="GenEval",
+    unit="share of pictures that are right",
+    low=0,
+    high=1,
+    headline="mean of category means",
+)
+"""What a ``results.jsonl`` says; which detector found it, it does not say."""
 
 Progress = Callable[[int], None]
 """Told how many more pieces are done."""
@@ -74,6 +87,13 @@ def geneval_rows(run: Run, model: str, name: str) -> Iterator[dict[str, Any]]:
         if generation.image and score and score.value is not None:
             path = str(run.images.path(generation.image))
             yield official_row(path, prompts[generation.prompt_id], score.detail)
+
+
+def results_summary(path: Path) -> Summary:
+    """Sum up a ``results.jsonl``, GenEval's or ours: the six task means, with intervals."""
+    rows = read_rows(path)
+    values = ((row["tag"], str(row["metadata"]), float(row["correct"])) for row in rows)
+    return of_values(RESULTS, path.name, values)
 
 
 def _worker(

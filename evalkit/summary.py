@@ -15,6 +15,9 @@ from evalkit import clusters
 from evalkit.clusters import Mean, Stratum
 from evalkit.records import Generation, Prompt, Score, ScorerCard
 
+OfPrompt = Mapping[str, Sequence[float]]
+"""A task's prompts: the values of each one's pictures."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -77,18 +80,39 @@ def _summary(
             values[category][generation.prompt_id].append(score.value)
         else:
             reasons[(score and score.reason) or "not scored yet"] += 1
-    of_task = [values[c] for c in totals]
+    return _summed(card, model, values, totals, dict(reasons))
+
+
+def _summed(
+    card: ScorerCard,
+    model: str,
+    values: Mapping[str, OfPrompt],
+    totals: Mapping[str, int],
+    reasons: dict[str, int],
+) -> Summary:
+    of_task = [values.get(c, {}) for c in totals]
     flat = [x for v in values.values() for xs in v.values() for x in xs]
     best = [max(xs) for v in values.values() for xs in v.values()]
     return Summary(
         model=model,
         scorer=card.name,
         headline=_headline(card, of_task, sum(totals.values())),
-        categories={c: _estimate(card, [values[c]], totals[c]) for c in totals},
+        categories={
+            c: _estimate(card, [task], totals[c]) for c, task in zip(totals, of_task, strict=True)
+        },
         image_mean=_mean(flat),
         prompt_best=_mean(best),
-        reasons=dict(reasons),
+        reasons=reasons,
     )
+
+
+def of_values(card: ScorerCard, model: str, rows: Iterable[tuple[str, str, float]]) -> Summary:
+    """Summarise (category, prompt, value) of pictures that have no run of ours."""
+    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for category, prompt, value in rows:
+        values[category][prompt].append(value)
+    totals = {c: sum(map(len, of_prompt.values())) for c, of_prompt in values.items()}
+    return _summed(card, model, values, totals, {})
 
 
 def newest(cards: Iterable[ScorerCard]) -> list[ScorerCard]:
@@ -104,9 +128,6 @@ def bounds(card: ScorerCard) -> tuple[float, float] | None:
 
 def _mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
-
-
-OfPrompt = Mapping[str, Sequence[float]]
 
 
 def _headline(card: ScorerCard, of_task: Sequence[OfPrompt], total: int) -> Estimate:

@@ -83,7 +83,9 @@ class Aesthetic:
     def _clip(self) -> Clip:
         with needs_models("The scorer aesthetic"):
             from evalkit.scorers.clip_models import in_open_clips_layout, open_any
+            from evalkit.scorers.pretrained import require_openais_activation
             from evalkit.scorers.shared import shared_clip
+        require_openais_activation(self._clip_files)
         path, device = self._clip_files.path, pick_device(self._device)
         if in_open_clips_layout(path):
             return open_any(path, device)

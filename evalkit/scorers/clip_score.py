@@ -86,7 +86,9 @@ class ClipScore:
     @cached_property
     def _clip(self) -> SharedClip:
         with needs_models("The scorer clip-score"):
+            from evalkit.scorers.pretrained import require_openais_activation
             from evalkit.scorers.shared import shared_clip
+        require_openais_activation(self._files)
         device = pick_device(self._device)
         return shared_clip(self._files.path, self._files.info.digest, str(device))
 

@@ -39,6 +39,8 @@ class ClipColours:
             self._directions[class_name] = directions(self._clip, class_name)
         pixels = np.stack([self._pixels(crop(image, d)) for d in detections])
         likeness = self._clip.see(pixels) @ self._directions[class_name]
+        if not np.isfinite(likeness).all():
+            raise ImageError("The colour model returned NaN or infinity. Check the weights.")
         return [COLORS[i] for i in likeness.argmax(axis=1)]
 
     def _pixels(self, image: Image.Image) -> NDArray[np.float32]:

@@ -41,7 +41,7 @@ class Detector(Protocol):
         ...
 
     def detect(self, images: Sequence[Image.Image]) -> list[Found | None]:
-        """Return what is in each upright RGB picture; None where nobody looked."""
+        """Return what is in each upright RGB picture; None where nobody looked or saw."""
         ...
 
 

@@ -147,6 +147,8 @@ class GenEval:
     def _colours(self) -> ColourClassifier:
         with needs_models("The scorer geneval"):
             from evalkit.scorers.clip_models import open_any
+            from evalkit.scorers.pretrained import require_openais_activation
+        require_openais_activation(self._colour_files)
         from evalkit.scorers.colours import ClipColours
 
         return ClipColours(open_any(self._colour_files.path, pick_device(self._device)))
@@ -184,6 +186,8 @@ class GenEval:
         return Header(detector=self._detector_name, classes=tuple(sorted(self._detector.classes)))
 
     def _verdict(self, task: _Task, found: Found | None) -> Verdict:
+        if found is None and self._file is None:
+            return Verdict(None, "The detector returned NaN or infinity. Check the weights.")
         if found is None:
             return Verdict(None, f"{self._file} has no detections of this picture.")
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from evalkit.errors import EvalkitError
@@ -15,38 +13,6 @@ from evalkit.records import Prompt
 
 FIELDS = ("tag", "correct", "metadata")
 """What a row must hold to be summed up."""
-
-
-@dataclass(frozen=True)
-class TaskSummary:
-    """One task's pictures."""
-
-    tag: str
-    correct: int
-    images: int
-
-    @property
-    def share(self) -> float:
-        """Share of the task's pictures that are right."""
-        return self.correct / self.images
-
-
-@dataclass(frozen=True)
-class RowsSummary:
-    """What GenEval's ``summary_scores.py`` prints."""
-
-    images: int
-    prompts: int
-    correct_images: float
-    """Share of pictures that are right."""
-    correct_prompts: float
-    """Share of prompts with at least one right picture."""
-    tasks: tuple[TaskSummary, ...]
-
-    @property
-    def overall(self) -> float:
-        """GenEval's score: the mean of the tasks' shares, each task counting the same."""
-        return fmean(task.share for task in self.tasks)
 
 
 def official_row(filename: str, prompt: Prompt, detail: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,6 +47,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
+    files: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -94,20 +61,9 @@ def _rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
             raise EvalkitError(
                 f"{path}, line {number}: correct is {row['correct']!r}, expected true or false."
             )
+        if "filename" in row and (first := files.setdefault(str(row["filename"]), number)) < number:
+            raise EvalkitError(
+                f"{path}, line {number}: {row['filename']!r} was judged in line {first} already. "
+                "Keep one row of each picture."
+            )
         yield row
-
-
-def summarise(rows: Sequence[Mapping[str, Any]]) -> RowsSummary:
-    """Sum result rows up as GenEval does: prompts by their metadata, tasks as they appear."""
-    by_prompt: dict[str, list[bool]] = {}
-    by_task: dict[str, list[bool]] = {}
-    for row in rows:
-        by_prompt.setdefault(str(row["metadata"]), []).append(row["correct"])
-        by_task.setdefault(row["tag"], []).append(row["correct"])
-    return RowsSummary(
-        images=len(rows),
-        prompts=len(by_prompt),
-        correct_images=fmean(row["correct"] for row in rows),
-        correct_prompts=fmean(any(found) for found in by_prompt.values()),
-        tasks=tuple(TaskSummary(tag, sum(found), len(found)) for tag, found in by_task.items()),
-    )

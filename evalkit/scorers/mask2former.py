@@ -141,7 +141,7 @@ class Mask2Former:
         return frozenset(self._labels)
 
     def detect(self, images: Sequence[Image.Image]) -> list[Found | None]:
-        """Return what is in each RGB picture."""
+        """Return what is in each RGB picture; None where the network returned no numbers."""
         found: list[Found | None] = [None] * len(images)
         for batch in self._batches(images):
             found_here = self._detect_alike([images[i] for i in batch])
@@ -158,7 +158,7 @@ class Mask2Former:
             for start in range(0, len(alike), self._batch_size):
                 yield alike[start : start + self._batch_size]
 
-    def _detect_alike(self, images: Sequence[Image.Image]) -> Iterator[Found]:
+    def _detect_alike(self, images: Sequence[Image.Image]) -> Iterator[Found | None]:
         pixels = torch.from_numpy(np.stack([self._preparation.pixels(i) for i in images]))
         resized = (pixels.shape[3], pixels.shape[2])
         padded = self._preparation.padded(resized)
@@ -168,6 +168,9 @@ class Mask2Former:
             output = self._model(pixel_values=pixels)
             outputs = zip(output.class_queries_logits, output.masks_queries_logits, strict=True)
             for image, (classes, masks) in zip(images, outputs, strict=True):
+                if not (classes.isfinite().all() and masks.isfinite().all()):
+                    yield None  # NaN passes no threshold: it would look like an empty picture
+                    continue
                 frame = Frame(padded, resized, image.size)
                 yield self._by_class(instances(classes, masks, frame, floor=self._floor))
 

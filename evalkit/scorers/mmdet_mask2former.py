@@ -189,8 +189,10 @@ def _begin(key: str) -> str | None:
 
 
 def merged(value: Tensor) -> Tensor:
-    """Reorder what patch merging reads: mmdet unfolds, so that a channel's four pixels are beside
-    each other, row by row; transformers puts four pictures beside each other, column by column.
+    """Reorder what patch merging reads.
+
+    mmdet unfolds: a channel's four pixels beside each other, row by row. transformers puts four
+    pictures beside each other, column by column.
     """
     apart = value.unflatten(-1, (-1, 4))[..., [0, 2, 1, 3]]
     return apart.transpose(-1, -2).flatten(-2)
@@ -239,9 +241,9 @@ def _config(state: State) -> dict[str, Any]:
         "encoder_feedforward_dim": shape(f"{layer}.ffns.0.layers.0.0.weight")[0],
         # transformers counts the prediction before the first layer too.
         "decoder_layers": _count(state, r"panoptic_head\.transformer_decoder\.layers\.(\d+)\.") + 1,
-        "dim_feedforward": shape(
-            f"{head}.transformer_decoder.layers.0.ffns.0.layers.0.0.weight"
-        )[0],
+        "dim_feedforward": shape(f"{head}.transformer_decoder.layers.0.ffns.0.layers.0.0.weight")[
+            0
+        ],
         "dropout": 0.0,
         "id2label": {str(i): name for i, name in enumerate(CLASSES)},
         "label2id": {name: i for i, name in enumerate(CLASSES)},

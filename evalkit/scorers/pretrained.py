@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from evalkit.errors import WeightsError
+from evalkit.weights import Weights, read_json
 
 _UNUSED = re.compile(
     r"^criterion\.|(relative_position_index|position_ids|num_batches_tracked|empty_weight)$"
@@ -18,7 +19,28 @@ _UNUSED = re.compile(
 )
 """What belongs to training, is a constant that only some versions store, or is never used: a Swin
 backbone's last norm, which transformers 5 builds and the hub's Mask2Former files do not have."""
+QUICK = "quick_gelu"
 FAULTS = ("missing_keys", "unexpected_keys", "mismatched_keys")
+
+
+_OPENAIS = re.compile(r"(openai/)?clip-vit-(base|large)-patch\d+(-336)?")
+
+
+def require_openais_activation(weights: Weights) -> None:
+    """Raise WeightsError if a copy of OpenAI's CLIP is to be run with another activation.
+
+    They were trained with QuickGELU; with plain GELU everything loads and every score is wrong.
+    """
+    if not _OPENAIS.fullmatch(weights.info.id) or not weights.path.is_dir():
+        return
+    config = read_json(weights.path / "config.json")
+    for part in ("text_config", "vision_config"):
+        found = config.get(part, {}).get("hidden_act", QUICK)
+        if found != QUICK:
+            raise WeightsError(
+                f"{weights.path}/config.json gives {part} the activation {found!r}, but OpenAI's "
+                f"{weights.info.id} needs {QUICK!r}. Restore the config that belongs to it."
+            )
 
 
 @contextmanager

@@ -66,6 +66,22 @@ def test_the_bootstrap_holds_what_it_promises_where_prompts_are_many():
     assert 0.92 <= held / 300 <= 0.97
 
 
+def test_redraws_are_the_same_beside_others_and_in_steps(monkeypatch):
+    rng = np.random.default_rng(8)
+
+    def tasks(sizes):
+        return [Stratum(rng.normal(size=n), rng.integers(1, 5, n).astype(float)) for n in sizes]
+
+    many = [tasks(sizes) for sizes in ((12, 7), (12, 7), (12, 6), (30,), (12, 7))]
+    alone = [bootstrap(strata, rounds=200, seed=3) for strata in many]
+    for at_once in (clusters._AT_ONCE, 500):
+        monkeypatch.setattr(clusters, "_AT_ONCE", at_once)
+        together = clusters.bootstraps(many, rounds=200, seed=3)
+        for one, other in zip(alone, together, strict=True):
+            assert other == pytest.approx(one, abs=1e-12)
+    assert clusters.bootstraps([]) == []
+
+
 def test_flips_see_an_effect_and_only_that():
     rng = np.random.default_rng(3)
     none, some = rng.normal(size=60), rng.normal(size=60) + 1
@@ -90,14 +106,15 @@ def test_flips_are_the_same_in_steps_and_beside_others(monkeypatch):
 
 def test_holm_by_hand():
     """Holm 1979: the smallest of four counts four times, the next three times, and never falls."""
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([None, 0.5, 0.9]) == [None, 1.0, 1.0]
-    assert holm([]) == []
+    p = np.array([0.01, 0.04, 0.03, 0.005])
+    assert holm(p) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([np.nan, 0.5, 0.9])) == pytest.approx([np.nan, 1, 1], nan_ok=True)
+    assert not len(holm(np.array([])))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_keeps_the_order_and_lies_between_raw_and_bonferroni(p):
-    adjusted = holm(p)
+    adjusted = holm(np.array(p))
     assert all(a >= x and a <= min(1, x * len(p)) + 1e-12 for a, x in zip(adjusted, p, strict=True))
     order = np.argsort(p, kind="stable")
     assert (np.diff(np.array(adjusted)[order]) >= 0).all()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from evalkit.engine import Local
+from evalkit.engine import Local, Lost
 from evalkit.errors import RunError
 from evalkit.generate import generate, open_or_create
-from evalkit.score import plan, score
+from evalkit.score import plan, results_summary, score
+from evalkit.summary import summarise
 from tests.fakes import Redness
 
 
@@ -34,6 +37,23 @@ def test_a_new_version_scores_only_itself(drawn):
     assert [c.key for c in drawn.cards()] == ["redness@1", "redness@2"]
 
 
+def test_a_new_version_leaves_other_scores_as_they_were(drawn):
+    class Blueness(Redness):
+        @property
+        def card(self):
+            return super().card.model_copy(update={"name": "blueness"})
+
+    score(drawn, Redness(), Local())
+    score(drawn, Blueness(), Local())
+    kept = {p.name: p.read_bytes() for p in (drawn.path / "scores").glob("blueness@*")}
+    again, newer = Blueness(), Redness()
+    newer.version = 2
+    assert len(score(drawn, newer, Local())) == 24
+    assert score(drawn, again, Local()) == []
+    assert again.calls == 0
+    assert kept == {p.name: p.read_bytes() for p in (drawn.path / "scores").glob("blueness@*")}
+
+
 def test_what_cannot_be_scored_has_a_reason(tmp_path, suite, noise):
     run = open_or_create(tmp_path / "r", suite, [noise(fails=["a photo of thing 2"])], [0])
     generate(run, Local())
@@ -54,3 +74,66 @@ def test_other_weights_under_the_same_name_are_refused(drawn):
     (drawn.path / "scores" / "redness@1.jsonl").unlink()
     with pytest.raises(RunError, match="already scored"):
         score(drawn, later, Local())
+
+
+class Deadly(Local):
+    """Lose the second piece, as a cluster does whose workers died of it."""
+
+    def map(self, make, pieces):
+        for i, (piece, found) in enumerate(super().map(make, pieces)):
+            yield piece, Lost("3 workers died of it: out of memory") if i == 1 else found
+
+
+def test_what_kills_its_worker_is_a_reason_and_the_others_are_scored(drawn):
+    made = score(drawn, Redness(), Deadly(), batch=5)
+    lost = [s for s in made if s.value is None]
+    assert (len(made), len(lost)) == (24, 5)
+    assert {s.reason for s in lost} == {"3 workers died of it: out of memory"}
+    found = summarise(Redness().card, drawn.suite.by_id(), drawn.generations(), made)
+    assert sum(s.headline.scored for s in found) == 19
+    assert sum(s.headline.total for s in found) == 24
+    assert {r for s in found for r in s.reasons} == {"3 workers died of it: out of memory"}
+
+
+def test_others_results_are_summed_up_as_the_authors_do_with_intervals(tmp_path):
+    rows = [
+        ("colors", True, "a"),
+        ("colors", False, "a"),
+        ("colors", False, "b"),
+        ("colors", False, "b"),
+        ("position", True, "c"),
+    ]
+    path = tmp_path / "results.jsonl"
+    lines = [json.dumps({"tag": t, "correct": c, "metadata": m}) for t, c, m in rows]
+    path.write_text("\n".join(lines))
+    found = results_summary(path)
+    assert found.image_mean == pytest.approx(0.4)
+    assert found.prompt_best == pytest.approx(2 / 3)
+    assert {t: one.value for t, one in found.categories.items()} == {"colors": 0.25, "position": 1}
+    assert (found.headline.value, found.headline.total) == (pytest.approx(0.625), 5)
+    assert found.headline.prompts == 3
+    assert 0 <= found.headline.low < 0.625 < found.headline.high <= 1
+
+
+def test_a_results_file_and_the_run_it_is_of_give_the_same_intervals(tmp_path, drawn):
+    prompts, card = drawn.suite.by_id(), Redness().card
+    card = card.model_copy(update={"headline": "mean of category means"})
+    made = [
+        s.model_copy(update={"value": float(s.value > 0.5)})
+        for s in score(drawn, Redness(), Local())
+    ]
+    (ours, _) = summarise(card, prompts, drawn.generations(), made)
+    by_id = {g.id: g for g in drawn.generations() if g.model == ours.model}
+    lines = [
+        json.dumps({
+            "tag": prompts[by_id[s.generation_id].prompt_id].category,
+            "correct": bool(s.value),
+            "metadata": by_id[s.generation_id].prompt_id,
+        })
+        for s in made
+        if s.generation_id in by_id
+    ]  # fmt: skip
+    (tmp_path / "results.jsonl").write_text("\n".join(lines))
+    theirs = results_summary(tmp_path / "results.jsonl")
+    assert (theirs.headline, theirs.categories) == (ours.headline, ours.categories)
+    assert (theirs.image_mean, theirs.prompt_best) == (ours.image_mean, ours.prompt_best)

@@ -2,7 +2,8 @@
 
 After mmdet/models/backbones/swin.py, mmdet/models/utils/transformer.py (PatchMerging),
 mmdet/models/plugins/msdeformattn_pixel_decoder.py, mmdet/models/dense_heads/mask2former_head.py of
-mmdetection 2.x, and mmcv 1.7's ConvModule, FFN, MultiheadAttention and MultiScaleDeformableAttention.
+mmdetection 2.x, and mmcv 1.7's ConvModule, FFN, MultiheadAttention and
+MultiScaleDeformableAttention.
 """
 
 from __future__ import annotations
@@ -131,7 +132,9 @@ def random_state(s: Sizes, *, device: str = "cpu") -> dict[str, Tensor]:
         if name.endswith("relative_position_index"):
             state[name] = position_index(s.window)
         else:
-            scale = 0.3 if len(shape) == 1 or "table" in name else 1.5 / math.sqrt(math.prod(shape[1:]))
+            scale = (
+                0.3 if len(shape) == 1 or "table" in name else 1.5 / math.sqrt(math.prod(shape[1:]))
+            )
             centre = float("norm" in name and name.endswith("weight"))
             state[name] = torch.randn(shape, device=device) * scale + centre
     return state
@@ -190,7 +193,9 @@ class Reference:
         name = f"backbone.stages.{i}.blocks.{j}"
         shift = self.s.window // 2 if j % 2 else 0
         x = x + self._windows(self._layer_norm(x, f"{name}.norm1"), size, shift, name, i)
-        hidden = F.gelu(self._linear(self._layer_norm(x, f"{name}.norm2"), f"{name}.ffn.layers.0.0"))
+        hidden = F.gelu(
+            self._linear(self._layer_norm(x, f"{name}.norm2"), f"{name}.ffn.layers.0.0")
+        )
         return x + self._linear(hidden, f"{name}.ffn.layers.1")
 
     def _windows(self, x: Tensor, size: tuple[int, int], shift: int, name: str, i: int) -> Tensor:
@@ -270,7 +275,8 @@ class Reference:
             x = self._layer_norm(x + self._feed(x, f"{layer}.ffns.0"), f"{layer}.norms.1")
         parts = x.split([h * w for h, w in grid], dim=1)
         found = [
-            p.transpose(1, 2).reshape(len(p), -1, *size) for p, size in zip(parts, grid, strict=True)
+            p.transpose(1, 2).reshape(len(p), -1, *size)
+            for p, size in zip(parts, grid, strict=True)
         ]
         fine = self._conv(maps[0], f"{head}.lateral_convs.0")
         up = F.interpolate(found[-1], fine.shape[-2:], mode="bilinear", align_corners=False)
@@ -302,7 +308,9 @@ class Reference:
             seen = F.grid_sample(image, at, align_corners=False)
             seen = seen.reshape(n, heads, -1, count, POINTS)
             total += (seen * weights[:, :, :, level].transpose(1, 2)[:, :, None]).sum(-1)
-        return self._linear(total.permute(0, 3, 1, 2).reshape(n, count, width), f"{name}.output_proj")
+        return self._linear(
+            total.permute(0, 3, 1, 2).reshape(n, count, width), f"{name}.output_proj"
+        )
 
     def queries(self, features: Tensor, maps: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
         """``Mask2FormerHead.forward``: class and mask logits before and after each layer."""

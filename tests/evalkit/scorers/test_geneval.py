@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from evalkit import prompts
 from evalkit.errors import EvalkitError, WeightsError
 from evalkit.records import Prompt, Requirements
+from evalkit.scorers.aesthetic import Aesthetic
+from evalkit.scorers.clip_score import ClipScore
 from evalkit.scorers.detection import Detection
 from evalkit.scorers.detections_file import DetectionsFile, Header, write
 from evalkit.scorers.geneval import GenEval, Options
-from evalkit.scorers.geneval_rows import (
-    official_row,
-    read_rows,
-    summarise,
-    write_rows,
-)
+from evalkit.scorers.geneval_rows import official_row, read_rows, write_rows
 from evalkit.scorers.pictures import pixel_digest
 
 
@@ -184,27 +184,14 @@ def test_rows_are_the_authors(scorer: GenEval, tmp_path: Path) -> None:
     assert json.loads(row["details"])["cat"][0][:4] == [5.0, 5.0, 25.0, 20.0]
     assert json.loads(row["metadata"])["exclude"] == [{"class": "cat", "count": 2}]
     path = tmp_path / "results.jsonl"
-    write_rows(path, [row, row])
-    assert read_rows(path) == [row, row]
-
-
-def test_the_summary_is_the_authors(tmp_path: Path) -> None:
-    rows = [
-        {"tag": tag, "correct": correct, "metadata": meta}
-        for tag, correct, meta in [
-            ("colors", True, "a"),
-            ("colors", False, "a"),
-            ("colors", False, "b"),
-            ("colors", False, "b"),
-            ("position", True, "c"),
-        ]
-    ]
-    summary = summarise(rows)
-    assert (summary.images, summary.prompts) == (5, 3)
-    assert summary.correct_images == pytest.approx(0.4)
-    assert summary.correct_prompts == pytest.approx(2 / 3)
-    assert [(t.tag, t.share) for t in summary.tasks] == [("colors", 0.25), ("position", 1.0)]
-    assert summary.overall == pytest.approx(0.625)
+    other = {**row, "filename": "00000/samples/0001.png"}
+    write_rows(path, [row, other])
+    assert read_rows(path) == [row, other]
+    write_rows(path, [row, other, row])
+    with pytest.raises(
+        EvalkitError, match=r"line 3: .*0.png' was judged in line 1"
+    ):
+        read_rows(path)
 
 
 @pytest.mark.parametrize(
@@ -225,3 +212,49 @@ def test_results_that_are_wrong_are_named(tmp_path: Path, content: bytes, messag
         read_rows(path)
     with pytest.raises(EvalkitError, match="cannot be read"):
         read_rows(tmp_path / "gone.jsonl")
+
+
+def spoilt(folder: Path, made: Path, key: str) -> Path:
+    """Copy a checkpoint with one tensor that is not a number."""
+    shutil.copytree(folder, made)
+    state = load_file(made / "model.safetensors")
+    state[key] = torch.full_like(state[key], float("nan"))
+    save_file(state, made / "model.safetensors", metadata={"format": "pt"})
+    return made
+
+
+def test_a_detector_that_gives_no_numbers_is_a_reason_not_a_zero(
+    checkpoints: Any, tmp_path: Path
+) -> None:
+    broken = spoilt(checkpoints.detector, tmp_path / "broken", "class_predictor.weight")
+    (found,) = GenEval(broken, checkpoints.clip).score([prompt(CAT)], [noise(0)])
+    assert found.value is None
+    assert found.reason == "The detector returned NaN or infinity. Check the weights."
+
+
+def test_colours_that_are_no_numbers_are_a_reason(
+    checkpoints: Any, detections: Path, tmp_path: Path
+) -> None:
+    broken = spoilt(checkpoints.clip, tmp_path / "broken", "visual_projection.weight")
+    scorer = GenEval(colour_weights=broken, detections=detections)
+    (found,) = scorer.score([prompt({**CAT, "color": "red"})], [noise(0)])
+    assert found.value is None
+    assert found.reason == "The colour model returned NaN or infinity. Check the weights."
+    (other,) = scorer.score([prompt(CAT)], [noise(0)])
+    assert other.value is not None
+
+
+def test_openais_clip_with_another_activation_is_refused(checkpoints: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "clip-vit-large-patch14"
+    shutil.copytree(checkpoints.clip, folder)
+    ClipScore(folder).load()
+    config = json.loads((folder / "config.json").read_text())
+    config["vision_config"]["hidden_act"] = "gelu"
+    (folder / "config.json").write_text(json.dumps(config))
+    for scorer in (
+        ClipScore(folder),
+        Aesthetic(checkpoints.head, folder),
+        GenEval(checkpoints.detector, folder),
+    ):
+        with pytest.raises(WeightsError, match="vision_config the activation 'gelu', but OpenAI's"):
+            scorer.load()

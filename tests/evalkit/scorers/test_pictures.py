@@ -105,3 +105,14 @@ def test_the_pixel_digest_sees_pixels_only() -> None:
     assert pixel_digest(image) != pixel_digest(image.transpose(Image.Transpose.ROTATE_90))
     flat = Image.new("RGB", (4, 6))
     assert pixel_digest(flat) != pixel_digest(Image.new("RGB", (6, 4)))
+
+
+def test_opencvs_resizing_takes_the_two_nearest_and_smooths_nothing() -> None:
+    """Values of cv2 5.0's ``resize(..., INTER_LINEAR)``; Pillow smooths the second."""
+    row = np.array([[0, 10, 200, 255]], dtype=np.uint8)
+    picture = Image.fromarray(np.repeat(row[..., None], 3, axis=2))
+    wide = np.asarray(like_opencv(picture, (8, 1)))[0, :, 0]
+    small = np.asarray(like_opencv(picture, (3, 1)))[0, :, 0]
+    assert wide.tolist() == CV_WIDE
+    assert small.tolist() == CV_SMALL
+    assert np.array_equal(np.asarray(like_opencv(picture, picture.size)), np.asarray(picture))
