@@ -2,20 +2,25 @@
 
 Two environments are needed, because that package cannot be imported beside today's transformers::
 
-    python -m venv legacy && legacy/bin/pip install torch torchvision '.[imagereward-official]'
-    legacy/bin/python benchmarks/imagereward_parity.py official parity/
-    python benchmarks/imagereward_parity.py ours parity/
+    python benchmarks/imagereward_parity.py all parity/
 
-The first draws random weights into the authors' classes, has them score some pairs and keeps both;
-the second scores the same pairs with the same weights and prints the largest difference. The
-weights are small unless ``--full`` is given, which takes the released model's sizes (1.8 GB).
-``tests/golden/imagereward`` was made this way and is checked by the tests.
+makes the other one in ``parity/legacy`` (the extra ``imagereward-official``, with the torch and the
+Pillow that are here) unless it is there, and then does both halves: ``official`` in it draws random
+weights into the authors' classes, has them score some pairs and keeps both; ``ours`` scores the
+same pairs with the same weights and prints the largest difference. The weights are small unless
+``--full`` is given, which takes the released model's sizes (1.8 GB). ``tests/golden/imagereward``
+was made this way and is checked by the tests.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
+import subprocess
+import sys
+import tomllib
+import venv
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -162,15 +167,34 @@ def ours(folder: Path) -> float:
     return max(abs(a - b) for a, b in zip(found, expected, strict=True) if a is not None)
 
 
+def environment(folder: Path) -> Path:
+    """Make the authors' environment if it is not there; return its Python."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+        theirs = project["project"]["optional-dependencies"]["imagereward-official"]
+        # Versions of Pillow resize some pictures otherwise: both sides must have one.
+        same = ("torch", "torchvision", "pillow", "numpy", "safetensors")
+        here = [f"{name}=={importlib.metadata.version(name)}" for name in same]
+        subprocess.run([python, "-m", "pip", "install", "-q", *theirs, *here], check=True)
+    return python
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("side", choices=["official", "ours"])
+    parser.add_argument("side", choices=["official", "ours", "all"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--full", action="store_true", help="the released model's sizes")
     arguments = parser.parse_args()
     if arguments.side == "official":
         official(arguments.folder, full=arguments.full)
         return
+    if arguments.side == "all":
+        python = environment(arguments.folder / "legacy")
+        size = ["--full"] if arguments.full else []
+        line = [python, "-W", "ignore", __file__, "official", arguments.folder, *size]
+        subprocess.run(line, check=True)
     difference = ours(arguments.folder)
     print(f"largest difference over {len(pairs())} pairs: {difference:.2e}")
     if difference > TOLERANCE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -21,6 +22,9 @@ from evalkit.weights import Weights, resolve
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden" / "imagereward"
+
+OCEAN = "a painting of an ocean with clouds and birds, day time, low depth field effect"
+README = (0.5811622738838196, 0.2745276093482971, -1.4131819009780884, -2.029569625854492)
 
 
 def parity() -> Any:
@@ -48,6 +52,17 @@ def test_the_rewards_are_those_of_the_authors_package() -> None:
     rewards = json.loads((GOLDEN / "rewards.json").read_text())
     assert len({round(r, 5) for r in rewards}) > len(script.PROMPTS)
     assert script.ours(GOLDEN) < 1e-5
+
+
+def test_the_four_rewards_of_the_readme() -> None:
+    """https://github.com/zai-org/ImageReward, README: assets/images/1.webp to 4.webp."""
+    weights = os.environ.get("EVALKIT_IMAGEREWARD")
+    pictures = os.environ.get("EVALKIT_IMAGEREWARD_PICTURES")
+    if not weights or not pictures:
+        pytest.skip("EVALKIT_IMAGEREWARD and EVALKIT_IMAGEREWARD_PICTURES name no folders")
+    images = [Image.open(Path(pictures) / f"{n}.webp") for n in range(1, 5)]
+    verdicts = ImageReward(weights, device="cpu").score([OCEAN] * 4, images)
+    assert [v.value for v in verdicts] == pytest.approx(README, abs=1e-3)
 
 
 def test_the_remap_is_total_and_goes_both_ways(
