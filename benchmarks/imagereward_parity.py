@@ -18,7 +18,6 @@ import argparse
 import importlib.metadata
 import json
 import subprocess
-import sys
 import tomllib
 import venv
 from itertools import pairwise

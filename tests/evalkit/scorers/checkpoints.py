@@ -59,7 +59,9 @@ def make_detector(folder: Path) -> Path:
     return folder
 
 
-def make_clip(folder: Path) -> Path:
+def make_clip(
+    folder: Path, *, width: int = 32, layers: int = 2, image: int = 32, patch: int = 8
+) -> Path:
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
@@ -92,15 +94,15 @@ def make_clip(folder: Path) -> Path:
         "pad_token_id": ids["[PAD]"],
     }
     sizes = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
+        "num_hidden_layers": layers,
         "num_attention_heads": 2,
         "hidden_act": "quick_gelu",
     }
     config = CLIPConfig(
         text_config={**text, **sizes},
-        vision_config={"image_size": 32, "patch_size": 8, **sizes},
+        vision_config={"image_size": image, "patch_size": patch, **sizes},
         projection_dim=16,
     )
     model = CLIPModel(config)
@@ -108,7 +110,10 @@ def make_clip(folder: Path) -> Path:
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
     model.save_pretrained(folder)
-    preparation = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    preparation = {
+        "size": {"shortest_edge": image},
+        "crop_size": {"height": image, "width": image},
+    }
     (folder / "preprocessor_config.json").write_text(json.dumps(preparation))
     return folder
 

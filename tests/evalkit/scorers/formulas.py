@@ -74,10 +74,12 @@ def aesthetic(head: Path, clip: Path) -> Formula:
     """The authors' stack of linear layers over CLIP's unit vector."""
     model = CLIPModel.from_pretrained(clip).eval()
     state = torch.load(head, weights_only=True)
+    side = model.config.vision_config.image_size
 
     @torch.no_grad()
     def score(_text: str, image: Image.Image) -> float:
-        cut = functional.center_crop(functional.resize(image, 32, interpolation=BICUBIC), [32, 32])
+        resized = functional.resize(image, side, interpolation=BICUBIC)
+        cut = functional.center_crop(resized, [side, side])
         x = model.get_image_features(pixel_values=standardised(cut)).pooler_output
         x = x / x.norm(dim=-1, keepdim=True)
         for i in (0, 2, 4, 6, 7):

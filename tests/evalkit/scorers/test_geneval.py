@@ -188,9 +188,7 @@ def test_rows_are_the_authors(scorer: GenEval, tmp_path: Path) -> None:
     write_rows(path, [row, other])
     assert read_rows(path) == [row, other]
     write_rows(path, [row, other, row])
-    with pytest.raises(
-        EvalkitError, match=r"line 3: .*0.png' was judged in line 1"
-    ):
+    with pytest.raises(EvalkitError, match=r"line 3: .*0.png' was judged in line 1"):
         read_rows(path)
 
 

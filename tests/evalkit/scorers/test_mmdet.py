@@ -99,13 +99,13 @@ def test_every_layer_gives_what_mmdets_formulas_give(
     assert max(difference.values()) < 1e-4, difference
 
 
-def swapped(one: str, other: str) -> Callable[[State], State]:
-    def wrong(state: State) -> State:
+def swapped(one: str, other: str, within: str = "") -> Callable[[State], State]:
+    def name(key: str) -> str:
         mark = "\0"
-        names = {k: k.replace(one, mark).replace(other, one).replace(mark, other) for k in state}
-        return {names[k]: v for k, v in state.items()}
+        renamed = key.replace(one, mark).replace(other, one).replace(mark, other)
+        return renamed if within in key else key
 
-    return wrong
+    return lambda state: {name(k): v for k, v in state.items()}
 
 
 def changed(part: str, change: Callable[[Tensor], Tensor]) -> Callable[[State], State]:
@@ -124,7 +124,9 @@ TRAPS = {
     "so does its norm": changed("downsample.norm", unfolded),
     "positions are not mirrored": changed("relative_position_bias_table", lambda t: t.flip(0)),
     "the first norm is before attention": swapped("layernorm_before", "layernorm_after"),
-    "cross attention comes first": swapped(".cross_attn_layer_norm", ".self_attn_layer_norm"),
+    "cross attention comes first": swapped(
+        ".cross_attn_layer_norm", ".self_attn_layer_norm", "transformer_module"
+    ),
     "what a query is, is not where it is": swapped("queries_embedder", "queries_features"),
     "the queries' own attention is in three": swapped("self_attn.q_proj", "self_attn.v_proj"),
     "levels are coarsest first": changed("decoder.level_embed", lambda t: t.flip(0)),
