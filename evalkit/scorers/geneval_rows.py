@@ -61,6 +61,8 @@ def _rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
             raise EvalkitError(
                 f"{path}, line {number}: correct is {row['correct']!r}, expected true or false."
             )
+        if not isinstance(row["tag"], str):
+            raise EvalkitError(f"{path}, line {number}: tag is {row['tag']!r}, expected a text.")
         if "filename" in row and (first := files.setdefault(str(row["filename"]), number)) < number:
             raise EvalkitError(
                 f"{path}, line {number}: {row['filename']!r} was judged in line {first} already. "

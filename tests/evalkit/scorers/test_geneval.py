@@ -200,6 +200,7 @@ def test_rows_are_the_authors(scorer: GenEval, tmp_path: Path) -> None:
         (b"nonsense", "line 1: not JSON"),
         (b"[1]", "line 1: expected tag, correct, metadata"),
         (b'\n{"tag": "x", "correct": 1, "metadata": ""}', "line 2: correct is 1"),
+        (b'{"tag": [], "correct": true, "metadata": ""}', "line 1: tag is \\[\\], expected a text"),
         (b"\xff", "cannot be read"),
     ],
 )
