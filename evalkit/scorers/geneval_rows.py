@@ -1,4 +1,4 @@
-"""GenEval's own result rows (``results.jsonl``): write ours, read and sum up anybody's."""
+"""GenEval's own result rows (``results.jsonl``): write ours, read anybody's."""
 
 from __future__ import annotations
 
