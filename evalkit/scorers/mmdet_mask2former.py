@@ -194,7 +194,7 @@ def merged(value: Tensor) -> Tensor:
     mmdet unfolds: a channel's four pixels beside each other, row by row. transformers puts four
     pictures beside each other, column by column.
     """
-    apart = value.unflatten(-1, (-1, 4))[..., [0, 2, 1, 3]]
+    apart = value.reshape(*value.shape[:-1], -1, 4)[..., [0, 2, 1, 3]]
     return apart.transpose(-1, -2).flatten(-2)
 
 

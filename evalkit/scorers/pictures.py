@@ -97,7 +97,7 @@ def like_opencv(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     It weighs the two nearest pixels a side and never smooths: from 1024 to 800 pixels Pillow's
     bilinear filter gives other pictures. In OpenCV's fixed point; one level off now and then.
     """
-    pixels = np.asarray(image)
+    pixels: NDArray[np.int32] = np.asarray(image, dtype=np.int32)
     low, high, near, far = _between(pixels.shape[1], size[0])
     rows = pixels[:, low] * near[:, None] + pixels[:, high] * far[:, None] >> 4
     low, high, near, far = (x for x in _between(pixels.shape[0], size[1]))
