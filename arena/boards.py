@@ -39,6 +39,8 @@ class Asked:
     paper_style: bool = False
     """Elo as papers have it beside the ratings, never ranked with them."""
     tied: Sequence[Tied] = ()
+    margin: float | None = None
+    """Of Elo points: which pairs of all are tied within it?"""
 
     @property
     def anchor(self) -> tuple[str, float] | None:
@@ -53,6 +55,10 @@ class Asked:
             for name in names:
                 if name not in models:
                     raise UnknownNameError(kind, name, models)
+        if self.margin is not None and not 0 < self.margin < np.inf:
+            raise EvalkitError(
+                f"Models are tied within a margin above 0 Elo points, not {self.margin:g}."
+            )
         for one in self.tied:
             if one.first == one.second or not 0 < one.margin < np.inf:
                 raise EvalkitError(
@@ -80,6 +86,8 @@ class Board:
     paper: Ratings | None = None
     tied: tuple[Equivalence | tuple[Tied, str], ...] = ()
     """The answer to each question, or the question and why it has none."""
+    equivalences: tuple[Equivalence, ...] | None = None
+    """Of all pairs, adjusted by Holm; None where that was not asked."""
 
     @property
     def rated(self) -> int:
@@ -93,6 +101,8 @@ class Board:
             document["paper_style"] = self._paper_style(self.paper)
         if self.tied:
             document["tied"] = [_tied(one) for one in self.tied]
+        if self.equivalences is not None:
+            document["equivalences"] = [_tied(one) for one in self.equivalences]
         if self.level is None:
             return document
         known = {"votes": self.votes, "raters": self.raters, "prompts": self.prompts}
@@ -172,7 +182,7 @@ def board(votes: pd.DataFrame | Tally, asked: Asked | None = None) -> Board:
         UnknownNameError: an option, the anchor or a model that is asked about does not exist.
     """
     asked = asked or Asked()
-    if asked.anchor or asked.tied:
+    if asked.anchor or asked.tied or asked.margin is not None:
         asked.check(_models(votes))
     return _board(votes, asked)
 
@@ -257,7 +267,15 @@ def _board(votes: pd.DataFrame | Tally, asked: Asked, level: str | None = None) 
         rule = "drop" if asked.options.get("both_bad") == "drop" else "tie"
         paper = _rate(votes, {"model": "elo", "both_bad": rule})
     tied = tuple(_answer(ratings, one) for one in asked.tied)
-    return Board(ratings=ratings, level=level, paper=paper, tied=tied, **_sizes(votes))
+    pairs = None if asked.margin is None else tuple(ratings.equivalences(asked.margin))
+    return Board(
+        ratings=ratings,
+        level=level,
+        paper=paper,
+        tied=tied,
+        equivalences=pairs,
+        **_sizes(votes),
+    )
 
 
 def _rate(votes: pd.DataFrame | Tally, options: Mapping[str, Any]) -> Ratings:
@@ -284,5 +302,5 @@ def _tied(one: Equivalence | tuple[Tied, str]) -> dict[str, Any]:
     if isinstance(one, Equivalence):
         return vars(one) | {"words": one.words}
     question, why = one
-    none = dict.fromkeys(("difference", "low", "high", "p", "equivalent"))
+    none = dict.fromkeys(("difference", "low", "high", "p", "equivalent", "p_holm"))
     return vars(question) | none | {"words": f"not tested: {why.removesuffix('.')}"}

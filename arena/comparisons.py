@@ -37,6 +37,8 @@ class Equivalence:
     """Interval of the level 1 - 2 alpha: the models are equivalent if the margin contains it."""
     p: float
     equivalent: bool
+    p_holm: float | None = None
+    """Adjusted where all pairs are tested; ``equivalent`` goes by it then."""
 
     @property
     def words(self) -> str:

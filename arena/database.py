@@ -12,16 +12,15 @@ from evalkit.errors import MissingPackageError, StoreError
 
 try:
     import sqlalchemy as sa
-    from alembic import command
-    from alembic.config import Config
-    from alembic.runtime.migration import MigrationContext
-    from alembic.script import ScriptDirectory
 except ImportError as error:  # pragma: no cover - needs an environment without the extra
     raise MissingPackageError(error.name or "sqlalchemy", "arena", "A study's database") from None
 
 if TYPE_CHECKING:
+    from alembic.config import Config
     from sqlalchemy import URL, Connection, Engine
 
+VERSION = "0004"
+"""The newest of ``versions()``: a database that has it is opened without Alembic (0.1 s)."""
 BUSY_SECONDS = 30
 """How long a writer waits for the others before it gives up."""
 
@@ -103,6 +102,8 @@ def name(url: URL) -> str:
 
 def versions() -> list[str]:
     """Return the versions this program knows, oldest first."""
+    from alembic.script import ScriptDirectory
+
     scripts = ScriptDirectory.from_config(_config())
     return [s.revision for s in scripts.walk_revisions()][::-1]
 
@@ -163,7 +164,8 @@ def _verdict(connection: Connection, url: URL) -> Literal["fresh", "current", "o
             f"{name(url)} holds something else (tables {', '.join(sorted(tables)[:5])}). "
             "Name a new or an empty database."
         )
-    return check(_version(connection), versions(), name(url))
+    found = _version(connection)
+    return "current" if found == VERSION else check(found, versions(), name(url))
 
 
 def _check_file(url: URL, *, create: bool) -> None:
@@ -217,6 +219,8 @@ def _lock_creation(connection: Connection) -> None:
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
@@ -224,10 +228,15 @@ def _config() -> Config:
 
 
 def _version(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 def _migrate(connection: Connection, version: str = "head") -> None:
+    from alembic import command
+
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, version)

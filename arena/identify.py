@@ -132,7 +132,7 @@ def _one_sided(m: int, over: Ints, draws: Ints, side: str, cure: str, rated: str
     if over[:, m].any() or draws[m].any():
         fact = f"it and its like never {verb} or tied against {rated}"
     else:
-        fact = f"never {verb} and never tied in {over[m].sum()} votes"
+        fact = f"never {verb} and never tied in {_votes(over[m].sum())}"
     return (
         f"not identified: {fact}, so it stands {side} them all by an unknown distance; "
         f"one {cure} or tie against {rated} would cure it"
@@ -151,9 +151,9 @@ def _without_group(
         if not votes:
             fact = "it has no votes"
         elif not wins[:, m].any() and not draws[m].any():
-            fact = f"never lost and never tied in {votes} votes; one loss or tie is needed"
+            fact = f"never lost and never tied in {_votes(votes)}; one loss or tie is needed"
         elif not wins[m].any() and not draws[m].any():
-            fact = f"never won and never tied in {votes} votes; one win or tie is needed"
+            fact = f"never won and never tied in {_votes(votes)}; one win or tie is needed"
         elif sizes[m] > 1:
             fact = (
                 f"losses or ties both ways link it only with its own group ({peers}), and no "
@@ -163,6 +163,10 @@ def _without_group(
             fact = "no chain of losses or ties links it both ways with another model"
         words.append(f"not identified: {fact}")
     return words
+
+
+def _votes(number: int | np.int64) -> str:
+    return "1 vote" if number == 1 else f"{number} votes"
 
 
 def reached(over: NDArray[np.bool_], start: int | np.int64) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arena import audit, comparisons, evidence, simulation, studies, votes
+from arena import audit, columns, comparisons, evidence, simulation, votes
 from arena.evidence import Part, Source
 from arena.protocol import Question, say
 from arena.ratings import fit
@@ -69,9 +69,8 @@ def _commands(study: str, run: Path, criterion: str | None) -> list[str]:
 
 def standing(store: Store, study: str) -> pd.DataFrame:
     """Return the votes of a study that stand and its checks; refuse a study without any."""
-    rows = studies.standing_votes(store, study, checks=True)
-    frame = votes.table(rows) if rows else None
-    if frame is None or votes.rated(frame).empty:
+    frame = columns.standing(store, study, checks=True)
+    if votes.rated(frame).empty:
         raise StudyError(
             f"The study {study!r} has no votes yet. Collect some with: arena serve --study {study}"
         )
@@ -178,8 +177,8 @@ def _board(
 def fought(frame: pd.DataFrame) -> dict[str, board.Fought]:
     """Count the battles of every picture that the votes judged, by its generation."""
     counts: dict[str, dict[str, int]] = defaultdict(lambda: {"won": 0, "lost": 0, "drawn": 0})
-    columns = ("left_generation", "right_generation", "winner")
-    for left, right, winner in frame[list(columns)].itertuples(index=False, name=None):
+    names = ["left_generation", "right_generation", "winner"]
+    for left, right, winner in frame[names].itertuples(index=False, name=None):
         for side, generation in (("left", left), ("right", right)):
             if isinstance(generation, str):
                 drawn = winner not in ("left", "right")

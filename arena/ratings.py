@@ -27,6 +27,7 @@ from arena.estimate import (
 from arena.identify import RATED, Identified, identify
 from arena.likelihood import Pairs, Shape, chances
 from arena.tally import OUTCOMES, Floats, Tally, count
+from evalkit.clusters import holm
 from evalkit.errors import EvalkitError, UnknownNameError, VotesError
 
 SCHEMA = 1
@@ -112,16 +113,33 @@ class Ratings:
 
     def equivalent(self, first: str, second: str, margin: float) -> comparisons.Equivalence:
         """Test whether two models differ by less than ``margin`` Elo points (TOST)."""
-        if not margin > 0:
-            raise EvalkitError(f"An equivalence margin must be above 0 Elo points, not {margin}.")
-        if self.level <= 0.5:
-            raise EvalkitError(f"Two one-sided tests need a level above 0.5, not {self.level}.")
+        self._check_margin(margin)
         difference, error = self.difference(first, second)
         alpha = 1 - self.level
         names = (first, second)
         return comparisons.equivalence(
             names, difference, error, self.freedom, margin=margin, alpha=alpha
         )
+
+    def equivalences(self, margin: float) -> list[comparisons.Equivalence]:
+        """Test every two rated models as ``equivalent`` does, adjusted by Holm for all pairs.
+
+        That any pair is wrongly called tied is then as rare as stated, however many are tested.
+        A pair of which the votes hold no information is not among them.
+        """
+        self._check_margin(margin)
+        told = self.pairwise().dropna(subset=["error"])
+        columns = told[["first", "second", "difference", "error"]]
+        alpha = 1 - self.level
+        found = [
+            comparisons.equivalence((a, b), gap, error, self.freedom, margin=margin, alpha=alpha)
+            for a, b, gap, error in columns.itertuples(index=False, name=None)
+        ]
+        adjusted = holm(np.array([one.p for one in found]))
+        return [
+            replace(one, p_holm=p, equivalent=p <= alpha)
+            for one, p in zip(found, adjusted.tolist(), strict=True)
+        ]
 
     def observed(self) -> pd.DataFrame:
         """Return how often the row's model was preferred to the column's, a tie as a half.
@@ -167,6 +185,12 @@ class Ratings:
     def to_json(self) -> str:
         """Return ``to_dict`` as text."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+
+    def _check_margin(self, margin: float) -> None:
+        if not margin > 0:
+            raise EvalkitError(f"An equivalence margin must be above 0 Elo points, not {margin}.")
+        if self.level <= 0.5:
+            raise EvalkitError(f"Two one-sided tests need a level above 0.5, not {self.level}.")
 
     def _rated(self) -> tuple[Any, Floats]:
         rated = self.table.head(len(self.cov))

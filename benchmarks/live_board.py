@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from arena import live, studies, tables, votes
+from arena import columns, live, studies, tables
 from arena.ratings import fit
 from arena.records import Outcome, Vote
 from arena.store import Store, now
@@ -146,8 +146,8 @@ def report(database: str, number: int, repeats: int) -> None:
     say("arena rate --live, the whole command", lambda: _run(command), 3)
     say("recount: the votes counted anew and compared", lambda: live.check(store, "s"), 3)
     say("recount --mend: the counts made anew", lambda: live.recount(store, "s"), 1)
-    say("stored votes to a table", lambda: votes.table(studies.standing_votes(store, "s")), 1)
-    frame = votes.table(studies.standing_votes(store, "s"))
+    say("stored votes to a table", lambda: columns.standing(store, "s"), 1)
+    frame = columns.standing(store, "s")
     say("  the table to ratings, by rater and prompt", lambda: fit(frame), 3)
     show("one vote in a transaction of its own, with the triggers", single_votes(store))
     without_triggers(store)

@@ -81,14 +81,14 @@ def _few_steps(rated: Sequence[Row], board: RatingBoard, unit: str) -> Iterable[
     sign = 1 if found.first == few.model else -1
     gap = sign * found.difference
     ends = sorted((sign * found.low, sign * (found.high or 0.0)))
-    if found.p > ALPHA:
-        word = "statistically tied with"
-    else:
-        word = "rated above" if gap > 0 else "rated below"
+    told = found.p <= ALPHA
+    word = f"rated {'above' if gap > 0 else 'below'}" if told else "statistically tied with"
     steps = "1 step" if few.steps == 1 else f"{few.steps} steps"
     yield (
         f"Best with few steps: {few.model} ({steps}) is {word} {many.model} ({many.steps} steps): "
-        f"{signed(gap)} {unit} {interval(ends[0], ends[1], 0)}" + _within(found) + _time(few, many)
+        f"{signed(gap)} {unit} {interval(ends[0], ends[1], 0)}"
+        + ("" if told else _within(found))
+        + _time(few, many)
     )
 
 

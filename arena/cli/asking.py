@@ -45,6 +45,8 @@ class Wanted:
     level: float
     covariates: tuple[str, ...]
     tied: tuple[str, ...]
+    equivalence: float | None
+    bootstrap: bool
     paper_style: bool
     elo_history: bool
     live: bool
@@ -77,6 +79,7 @@ class Wanted:
             "--covariate": self.covariates,
             "--elo-history": self.elo_history,
             f"--cluster {self.cluster}": self.cluster not in (None, "none"),
+            "--bootstrap": self.bootstrap,
             f"--by {self.by}": self.by in ("language", "budget"),
         }
 
@@ -89,6 +92,8 @@ class Wanted:
             "--level": self.level != 0.95,
             "--covariate": self.covariates,
             "--tied": self.tied,
+            "--equivalence": self.equivalence is not None,
+            "--bootstrap": self.bootstrap,
             "--paper-style": self.paper_style,
             "--elo-history": self.elo_history,
         }
@@ -121,7 +126,10 @@ class Wanted:
         }
         if not self.live:
             options |= {"covariates": self.covariates, "cluster": CLUSTERS[self.cluster or "both"]}
-        return Asked(options, self.paper_style, [tie(text, models) for text in self.tied])
+        if self.bootstrap:
+            options["method"] = "bootstrap"
+        tied = [tie(text, models) for text in self.tied]
+        return Asked(options, self.paper_style, tied, self.equivalence)
 
 
 def answered(votes: pd.DataFrame | Tally, wanted: Wanted) -> Answer:

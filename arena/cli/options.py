@@ -67,11 +67,10 @@ def named_votes(
     if file is not None:
         frame = votes.read_csv(file)
         return frame if every else votes.of_criterion(frame, criterion)
-    from arena import studies
+    from arena import columns, studies
 
     with bundled(bundle) if bundle else opened(str(database)) as store:
-        standing = studies.standing_votes(store, studies.only_study(store, study), checks=True)
-    frame = votes.table(standing)
+        frame = columns.standing(store, studies.only_study(store, study), checks=True)
     return frame if every else votes.of_criterion(frame, criterion)
 
 

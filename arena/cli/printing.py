@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from arena.boards import Board, Boards
+from arena.comparisons import Equivalence
 from arena.elo import History
 from arena.identify import RATED, listing
 from arena.ratings import WORDS
@@ -106,6 +107,8 @@ def _beside(board: Board, facts: Row, level: float) -> list[str]:
     told = (one for one in facts.get("covariates", ()) if one["estimate"] is not None)
     texts += [_covariate(one, level) for one in told]
     texts += [_tie(one, level) for one in board.to_dict().get("tied", ())]
+    if board.equivalences is not None:
+        texts.append(_equivalences(board.equivalences, level))
     return [line for text in texts for line in _wrapped(text)]
 
 
@@ -119,6 +122,16 @@ def _covariate(one: Row, level: float) -> str:
         f"{one['name']}: {_span(one['estimate'], one['low'], one['high'])} {one['unit']} "
         f"({100 * level:g} %, {_p(one['p'])}); the ratings are those at equal values."
     )
+
+
+def _equivalences(pairs: Sequence[Equivalence], level: float) -> str:
+    """Name the pairs that are tied within the margin, all of which hold together."""
+    if not pairs:
+        return "No two models can be tested for a tie."
+    within, tied = f"within {pairs[0].margin:g} Elo", [one for one in pairs if one.equivalent]
+    names = listing([f"{one.first} ~ {one.second}" for one in tied], MANY)
+    found = f"Tied {within}: {names}." if tied else f"No two models are shown to be tied {within}."
+    return f"{found} {len(tied)} of {len(pairs)} pairs, holding together at {100 * level:g} %."
 
 
 def _tie(one: Row, level: float) -> str:

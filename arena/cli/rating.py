@@ -62,6 +62,13 @@ def rate(
         list[str] | None,
         typer.Option(metavar="A,B=ELO", help="Are A and B tied within so many points? Repeat it."),
     ] = None,
+    equivalence: Annotated[
+        float | None,
+        typer.Option(metavar="ELO", help="Which pairs are tied within so many points?"),
+    ] = None,
+    bootstrap: Annotated[
+        bool, typer.Option("--bootstrap", help="Intervals by Poisson bootstrap of the clusters.")
+    ] = False,
     paper_style: Annotated[
         bool, typer.Option("--paper-style", help="Beside: Elo by shuffled replays, as in papers.")
     ] = False,
@@ -87,7 +94,7 @@ def rate(
     """Rate the models from the votes, with intervals; what the votes cannot say is not said."""
     wanted = Wanted(
         model, by, both_bad, anchor, cluster, level, tuple(covariate or ()), tuple(tied or ()),
-        paper_style, elo_history, live, tuple(exclude or ()), assisted, run,
+        equivalence, bootstrap, paper_style, elo_history, live, tuple(exclude or ()), assisted, run,
     )  # fmt: skip
     wanted.check(criterion)
     if live:

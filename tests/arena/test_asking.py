@@ -167,6 +167,18 @@ def test_what_counts_do_not_know_is_refused(arena: Terminal, option: tuple[str, 
     assert option[0] in message
 
 
+def test_ties_among_all_pairs_and_intervals_by_bootstrap(arena: Terminal, file: Path) -> None:
+    words = ("rate", "--votes", file, "--equivalence", 600, "--bootstrap")
+    found = arena.json(*words)
+    assert len(found["equivalences"]) == 6
+    assert "Poisson bootstrap" in found["diagnostics"]["intervals"]["method"]
+    text = arena(*words)
+    assert "Tied within 600 Elo: " in text
+    assert "holding together at 95 %" in text
+    none = arena("rate", "--votes", file, "--equivalence", 0.01)
+    assert "No two models are shown to be tied within 0.01 Elo. 0 of 6 pairs" in none
+
+
 def test_options_that_do_not_go_together_are_named(arena: Terminal, file: Path) -> None:
     votes = ("rate", "--votes", file)
     assisted = arena.fails(*votes, "--assisted", "--run", "x", "--by", "category", "--level", 0.9)

@@ -357,9 +357,7 @@ def test_an_unknown_study_is_named_with_the_known_ones(store: Store, arena: Aren
 CLICKS = ("left", "right", "tie", "both_bad", "skip", "undo")
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(CLICKS), max_size=25))
 def test_whatever_is_clicked_the_facts_add_up(
     arena: Arena, store: Store, clicks: list[str]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from arena.boards import Asked, Tied, board, by_level, levels
-from arena.comparisons import Equivalence
+from arena.comparisons import Equivalence, holm
 from arena.estimate import POINTS
 from arena.ratings import fit
 from arena.tally import count
@@ -184,6 +184,34 @@ def test_a_tie_is_not_tested_where_one_of_the_two_is_not_rated():
     assert tied["p"] is tied["equivalent"] is None
     ties = board(frame(("a", "b", "tie", 9)), Asked(tied=[Tied("a", "b", 30)]))
     assert "hold no information" in ties.to_dict()["tied"][0]["words"]
+
+
+def test_all_pairs_are_tested_for_ties_together():
+    votes = drawn(votes=6000, spread=0.2)
+    made = board(votes, Asked(margin=60))
+    found = made.to_dict()["equivalences"]
+    assert len(found) == 15
+    adjusted = holm(np.array([one["p"] for one in found]))
+    assert [one["p_holm"] for one in found] == pytest.approx(adjusted.tolist())
+    assert [one["equivalent"] for one in found] == (adjusted <= 0.05).tolist()
+    assert 0 < sum(one["equivalent"] for one in found) < 15
+    alone = made.ratings.equivalent(found[0]["first"], found[0]["second"], 60)
+    assert found[0]["p"] == pytest.approx(alone.p)
+    assert alone.p_holm is None
+
+
+def test_pairs_without_information_are_not_among_those_tested():
+    ties = board(frame(("a", "b", "tie", 9)), Asked(margin=30))
+    assert ties.to_dict()["equivalences"] == []
+    elo = board(drawn(votes=100), Asked({"model": "elo"}, margin=30))
+    assert elo.equivalences == ()
+    json.dumps(board(cycle("a", "b"), Asked(margin=30)).to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("margin", [0, -3, float("nan"), float("inf")])
+def test_a_margin_that_is_none_is_refused(margin):
+    with pytest.raises(EvalkitError, match="margin above 0"):
+        board(drawn(votes=100), Asked(margin=margin))
 
 
 @pytest.mark.parametrize(

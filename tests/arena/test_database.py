@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from arena import audit, database, studies, tables, votes
 from arena import database as databases
 from arena.battles import Arena
-from arena.database import upgrade
+from arena.database import VERSION, upgrade, versions
 from arena.records import Outcome
 from arena.store import Store
 from evalkit.errors import EvalkitError, ImageError, MissingPackageError, StoreError
@@ -30,6 +32,16 @@ def test_the_migrations_make_the_tables_that_the_code_uses(database: str) -> Non
         names = set(sa.inspect(connection).get_table_names())
     assert names == {"alembic_version", *tables.METADATA.tables}
     store.close()
+
+
+def test_a_database_of_this_version_is_opened_without_alembic(tmp_path: Path) -> None:
+    assert versions()[-1] == VERSION
+    Store.open(str(tmp_path / "a.sqlite"), create=True).close()
+    code = (
+        "import sys; from arena.store import Store; Store.open('a.sqlite').close(); "
+        "sys.exit('alembic' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
 
 
 def test_a_fresh_database_opens_again(database: str) -> None:

@@ -173,7 +173,7 @@ def test_the_other_models_have_no_line(model):
         grounded(drawn(), model)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(some_votes, st.sampled_from([name for name in MODELS if name != "rao-kupper"]))
 def test_any_votes_are_placed_finitely_or_not_at_all(votes, model):
     found = grounded(votes, model)

@@ -52,7 +52,7 @@ drawn_votes = st.lists(st.sampled_from([0, 0, 2]), min_size=3, max_size=3)
 
 
 @pytest.mark.parametrize("threshold", [False, True])
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(counts, drawn_votes)
 def test_the_graph_says_finite_if_and_only_if_newton_converges(threshold, win, tie):
     """Two ways to the same answer: difference constraints, and the likelihood itself."""
@@ -64,7 +64,7 @@ def test_the_graph_says_finite_if_and_only_if_newton_converges(threshold, win, t
     assert fit.converged[0] == finite_ties(wins, draws)
 
 
-@settings(deadline=None, max_examples=800)
+@settings(max_examples=800)
 @given(counts, drawn_votes, drawn_votes)
 def test_the_graph_with_the_line_says_finite_if_and_only_if_newton_converges(win, tie, bad):
     wins, ties, bads = drawn(win, tie, bad)

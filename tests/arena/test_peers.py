@@ -100,7 +100,7 @@ def results(draw):
     return pd.DataFrame(rows, columns=["left", "right", "winner"])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(results())
 def test_bradley_terry_is_evalicas_and_choixs_wherever_it_exists(frame):
     ratings, _ = ours(frame, "bradley-terry")
@@ -112,7 +112,7 @@ def test_bradley_terry_is_evalicas_and_choixs_wherever_it_exists(frame):
     assert theirs is None or off(ratings, theirs.scores) < CLOSE
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(results())
 def test_davidson_is_newmans_wherever_that_is_the_maximum(frame):
     """Where a model has nothing but ties, evalica 0.4.2 may settle elsewhere."""

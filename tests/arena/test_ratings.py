@@ -105,7 +105,7 @@ battles = st.tuples(names, names, st.sampled_from(OUTCOMES)).filter(lambda vote:
 some_votes = st.lists(battles, min_size=1, max_size=40).map(lambda rows: frame(*rows))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(some_votes, st.sampled_from([*MODELS, "elo"]))
 def test_any_votes_give_finite_ratings_or_words(votes, model):
     found = fit(votes, model)
@@ -124,7 +124,7 @@ def test_any_votes_give_finite_ratings_or_words(votes, model):
     assert len(rated) != 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(some_votes, st.sampled_from(MODELS), st.permutations(["a", "b", "c", "d", "é"]))
 def test_names_order_and_sides_do_not_matter(votes, model, order):
     rename = dict(zip(["a", "b", "c", "d", "é"], order, strict=True))
@@ -148,7 +148,7 @@ def test_names_order_and_sides_do_not_matter(votes, model, order):
     assert one is None or one == pytest.approx(-other, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(some_votes, st.sampled_from(MODELS))
 def test_another_win_never_lowers(votes, model):
     votes = pd.concat([votes, cycle("a", "b", "c", "d", "é")])
@@ -206,6 +206,13 @@ def test_an_undefeated_model_is_refused_and_the_others_are_rated():
         assert found.diagnostics["rated"] == 2
     cured = fit(pd.concat([votes, frame(("a", "b", "right"))]))
     assert rating(cured).notna().all()
+
+
+def test_one_vote_is_said_in_the_singular():
+    votes = pd.concat([cycle("b", "c"), frame(("a", "b", "left", 1))])
+    assert "never tied in 1 vote, so" in fit(votes).table.set_index("model")["status"]["a"]
+    alone = fit(frame(("a", "b", "left", 1))).table["status"]
+    assert alone.str.contains("never tied in 1 vote;").all()
 
 
 def test_a_winless_model_is_refused():

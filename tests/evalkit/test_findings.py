@@ -62,7 +62,9 @@ def test_few_steps_are_set_beside_many_whoever_leads():
     assert "student (4 steps) is statistically tied with teacher (28 steps)" in sentence
     assert "−30 Elo [−70, 10], equivalent within ±64, in 10 % of the time." in sentence
     sure = tied.model_copy(update={"low": 5.0, "p": 0.01})
-    assert "student (4 steps) is rated below teacher" in said(rows, sure)[1]
+    below = said(rows, sure)[1]
+    assert "student (4 steps) is rated below teacher" in below
+    assert "equivalent" not in below, "who is surely better is not called equivalent beside"
     ahead = Difference(first="student", second="teacher", difference=30, low=5, high=70, p=0.01)
     assert "is rated above teacher (28 steps): +30 Elo [5, 70], in" in said(rows[::-1], ahead)[1]
 

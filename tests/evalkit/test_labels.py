@@ -23,7 +23,7 @@ def boxes(points, names, size=6.5):
     return [text.get_window_extent(renderer) for text in shown]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(
         st.tuples(st.integers(0, 20), st.integers(900, 1100)), min_size=2, max_size=8, unique=True

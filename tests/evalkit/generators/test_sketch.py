@@ -113,7 +113,7 @@ def test_seeds_and_prompts_must_pair_up():
     assert Sketch(spec()).draw([], []) == []
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(0, 1), st.integers(0, 1000))
 def test_faults_come_at_the_stated_rate(rate, seed):
     asked = prompts(120, seed)

@@ -18,7 +18,7 @@ def pixels(scene, side):
     return np.asarray(render(scene, side).image, dtype=np.float64)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.sampled_from([64, 128, 200]))
 def test_boxes_are_those_of_the_masks(seed, side):
     drawn = render(sample_free(random.Random(seed)), side)
@@ -43,7 +43,7 @@ def test_the_extent_is_the_box_that_is_drawn(name):
         assert np.abs(drawn - extent(item)).max() < 0.014
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32))
 def test_a_scene_is_the_same_picture_at_any_side(seed):
     scene = sample_free(random.Random(seed))

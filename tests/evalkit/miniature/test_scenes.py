@@ -63,7 +63,7 @@ def test_a_tenth_of_the_pairs_is_held_out_and_no_natural_one():
     assert not HELD_OUT & set(NATURAL.items())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tasks, seeds, pairs_)
 def test_a_sampled_scene_is_correct_by_the_official_rules(task, seed, pairs):
     rng = random.Random(seed)
@@ -73,7 +73,7 @@ def test_a_sampled_scene_is_correct_by_the_official_rules(task, seed, pairs):
     assert judged(scene, requirements).reason == ""
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(tasks, st.sampled_from(sorted(FAULTS)), seeds)
 def test_a_fault_is_wrong_by_the_official_rules(task, fault, seed):
     rng = random.Random(seed)
@@ -91,7 +91,7 @@ def test_a_fault_is_wrong_by_the_official_rules(task, fault, seed):
         assert not judged(broken, requirements).correct
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tasks, seeds)
 def test_training_never_shows_a_held_out_pair(task, seed):
     rng = random.Random(seed)
@@ -117,7 +117,7 @@ def test_colors_for_splits_all_colours():
         assert sorted(train + held) == sorted(COLORS) == sorted(colors_for(name, "all"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tasks, seeds)
 def test_objects_lie_inside_the_picture_and_apart(task, seed):
     rng = random.Random(seed)
@@ -139,7 +139,7 @@ def test_relations_agree_with_the_scorer_s(corners, size):
         assert {r for r, s in strengths.items() if s > 0.5} == set(official_relations(*pixels))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds)
 def test_captions_are_true_and_in_geneval_s_words(seed):
     scene = sample_free(random.Random(seed))

@@ -186,7 +186,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(checkpoints: Any, tmp_path: P
         Mask2Former(folder, device=CPU)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(nps.arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))))
 def test_masks_survive_the_run_length_code(mask: Any) -> None:
     assert np.array_equal(mask_of(Runs(**encode(mask))), mask)

@@ -372,7 +372,7 @@ def separate(found: Any) -> Any:
     return {n: [Detection(d.box, d.score) for d in ds] for n, ds in found.items()}
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     lines(),
     DETECTIONS,
@@ -388,7 +388,7 @@ def test_the_oracle_agrees(asked: Any, found: Any, palette: list[str], options: 
     assert judgement.correct == (not faults)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(lines(), DETECTIONS, st.lists(COLOURS, min_size=6, max_size=6), st.randoms())
 def test_order_and_strangers_do_not_matter(
     asked: Any, found: Any, palette: list[str], shuffler: Any
@@ -404,7 +404,7 @@ def test_order_and_strangers_do_not_matter(
     assert judge(asked, unique, colour_of) == judge(asked, mixed, colour_of)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(BOXES, BOXES)
 def test_relations_turn_round_with_the_objects(a: Any, b: Any) -> None:
     turned = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
@@ -414,7 +414,7 @@ def test_relations_turn_round_with_the_objects(a: Any, b: Any) -> None:
     assert relations(*moved) == relations(a, b)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(lines(), DETECTIONS)
 def test_a_found_object_more_never_hurts_without_exclusions(asked: Any, found: Any) -> None:
     wanted = {

@@ -39,7 +39,7 @@ def by_torchvision(image: Image.Image, size: int) -> np.ndarray:
     return Compose(steps)(image).numpy()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(1, 130),
     st.integers(1, 130),
@@ -59,7 +59,7 @@ def test_equal_to_torchvision_at_the_size_of_clip(size: tuple[int, int]) -> None
     assert np.array_equal(normalised(square(image, 224)), by_torchvision(image, 224))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 120), st.integers(1, 120))
 def test_halves_down_is_what_transformers_does(width: int, height: int) -> None:
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
