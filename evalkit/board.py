@@ -12,7 +12,7 @@ from pydantic import Field
 
 from evalkit.evidence import Evidence
 from evalkit.published import Figure
-from evalkit.records import Cost, Manifest, Record, ScorerCard
+from evalkit.records import Cost, Manifest, Record, ScorerCard, SetFigure
 
 SCHEMA_VERSION = 2
 """Raise it when a field changes its meaning or goes away; a new field with a default may come."""
@@ -221,6 +221,8 @@ class Leaderboard(Record):
     sheet: tuple[SheetRow, ...]
     costs: tuple[Cost, ...] = ()
     """What drawing took, where it was measured by itself."""
+    sets: tuple[SetFigure, ...] = ()
+    """FID and its like, of whole sets; they rank nothing."""
     published: tuple[Beside, ...] = ()
     """Figures of others for these models, in a section of their own."""
     commands: tuple[str, ...] = ()

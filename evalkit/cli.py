@@ -30,6 +30,8 @@ app.add_typer(models_app, name="models")
 app.add_typer(scorers_app, name="scorers")
 app.add_typer(geneval_app, name="geneval")
 app.add_typer(weights_app, name="weights")
+reference_app = typer.Typer(help="Reference sets, as statistics.", no_args_is_help=True)
+app.add_typer(reference_app, name="reference")
 
 SuiteName = Annotated[
     str, typer.Option("--suite", help="A suite's name, or a .jsonl or .txt file.")
@@ -43,6 +45,13 @@ Address = Annotated[
 ]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="For ray: how many workers [as many as fit].")
+]
+Inception = Annotated[
+    Path | None, typer.Option(help="The file of FID's Inception weights, of torch-fidelity.")
+]
+ClipWeights = Annotated[
+    str | None,
+    typer.Option("--clip", help="CMMD's CLIP: openai/clip-vit-large-patch14-336, or a folder."),
 ]
 Gpus = Annotated[
     float | None,
@@ -488,6 +497,73 @@ def weights_convert(
     print(registry.converter(kind)(file, out))
 
 
+@reference_app.command("make")
+def reference_make(
+    pictures: Path,
+    out: Annotated[Path, typer.Option(help="The file to write, .npz.")],
+    inception: Inception = None,
+    clip: ClipWeights = None,
+    resize: Annotated[
+        str, typer.Option(help="For Inception: clean, or tensorflow (inside the network).")
+    ] = "clean",
+    keep: Annotated[
+        int, typer.Option(min=5, help="Pictures whose vectors are kept; FID is of all.")
+    ] = 10_000,
+    quiet: Quiet = False,
+) -> None:
+    """Make the statistics of a folder of pictures that models are to be held against."""
+    from evalkit.sets import features, reference
+
+    networks = features.networks(inception, clip, resize)
+    with _bar(len(reference.pictures(pictures)), "see", quiet) as progress:
+        made = reference.make(pictures, networks, keep=keep, progress=progress)
+    reference.write(made, out)
+    _say(f"{made.card.count} pictures, {made.card.kept} of them kept as vectors: {out}")
+
+
+@reference_app.command("show")
+def reference_show(file: Path) -> None:
+    """Show what a reference is made of."""
+    from evalkit.sets import reference
+
+    print_json(reference.read(file).card.model_dump(mode="json"))
+
+
+@app.command()
+def sets(
+    run: RunFolder,
+    reference: Annotated[
+        Path | None, typer.Option(help="A file of `evalkit reference make`.")
+    ] = None,
+    inception: Inception = None,
+    clip: ClipWeights = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure FID, KID, CMMD, precision and recall against a reference, and seeds' diversity."""
+    from evalkit import setwise
+    from evalkit.runs import Run
+    from evalkit.sets import features, measure
+    from evalkit.sets import reference as references
+
+    found = Run.open(run)
+    known = references.read(reference) if reference else None
+    resize = (known.card.resize if known else None) or "clean"
+    networks = features.networks(inception, clip, resize)
+    total = sum(len(job.generations) for job in measure.plan(found, known, networks))
+    with _bar(total, "see", quiet) as progress:
+        measure.measure(found, known, networks, progress=progress)
+    figures = found.sets()
+    if as_json:
+        print_json([f.model_dump(mode="json") for f in figures])
+        return
+    for row in setwise.lines(figures, [m.name for m in found.manifest.models]):
+        told = zip(setwise.HEAD, row, strict=True)
+        print(", ".join(f"{name} {word}" for name, word in told if word != "–"))
+    for line in setwise.warnings(figures):
+        _say(line)
+
+
 @app.command()
 def compare(
     run: RunFolder,
@@ -551,8 +627,11 @@ def validate(
     ] = None,
     run: Annotated[Path | None, typer.Option("--run", help="Check this run's files.")] = None,
 ) -> None:
-    """Check the suites and the catalogue; with options, a model's weights or a run's pictures."""
-    from evalkit import catalogue, prompts, registry
+    """Check the suites and the catalogue; with options, a model's weights or a run's pictures.
+
+    Of a run also the pictures that are the same, nearly the same or blank; those are no fault.
+    """
+    from evalkit import catalogue, prompts, registry, suspects
     from evalkit.runs import Run
 
     for name in prompts.names():
@@ -568,6 +647,8 @@ def validate(
         if damaged:
             raise SpecError(f"{len(damaged)} pictures of {run} are missing or damaged.")
         print(f"run {run}: every picture is there and undamaged")
+        for line in suspects.suspects(Run.open(run)).lines():
+            print(line)
 
 
 if __name__ == "__main__":

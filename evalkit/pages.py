@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evalkit import beside, costs, wording
+from evalkit import beside, costs, setwise, wording
 from evalkit.board import Leaderboard
 from evalkit.errors import EvalkitError
 from evalkit.records import ScorerCard
@@ -50,6 +50,7 @@ def html(board: Leaderboard) -> str:
     }
     environment.globals |= {"figures": figures, "plain": plain, "digits": wording.digits}
     environment.globals |= {"published_note": beside.NOTE, "costs": costs}
+    environment.globals |= {"setwise": setwise}
     return environment.get_template("report.html.j2").render(
         board=board,
         views=views(board),

@@ -167,6 +167,47 @@ class Cost(Record):
     """UTC, ISO 8601."""
 
 
+class WeightsInfo(Record):
+    """Which checkpoint a number was made with."""
+
+    id: str
+    revision: str | None = None
+    digest: str | None = None
+    """``sha256:...`` over the names and contents of the files that were loaded."""
+
+
+class SetFigure(Record):
+    """What one measure says of all of a model's pictures together; no picture has a part in it."""
+
+    model: str
+    metric: str
+    """fid, kid, cmmd, precision or recall, against a reference; diversity, among seeds."""
+    version: int
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    """95 % interval by prompt, of diversity alone."""
+    spread: float | None = None
+    """Of KID: the standard deviation over the draws, which is no error of the figure."""
+    reason: str | None = None
+    count: int
+    """Pictures that were seen."""
+    total: int
+    """Pictures that the model was to draw."""
+    pictures: str
+    """Digest of the pictures' digests: a set that has changed has no figure yet."""
+    reference: str = ""
+    reference_digest: str = ""
+    reference_count: int | None = None
+    reference_kept: int | None = None
+    """Reference pictures whose vectors there are; all but FID are against these."""
+    resize: str = ""
+    weights: tuple[WeightsInfo, ...]
+    packages: dict[str, str]
+    measured_at: str
+    """UTC, ISO 8601."""
+
+
 class Score(Record):
     """What one scorer says of one generation."""
 
@@ -182,15 +223,6 @@ class Score(Record):
         if (self.value is None) != (self.reason is not None):
             raise ValueError("a score has either a value or a reason for its absence")
         return self
-
-
-class WeightsInfo(Record):
-    """Which checkpoint a number was made with."""
-
-    id: str
-    revision: str | None = None
-    digest: str | None = None
-    """``sha256:...`` over the names and contents of the files that were loaded."""
 
 
 class ScorerCard(Record):

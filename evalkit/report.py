@@ -65,6 +65,7 @@ def build(
         human=human,
         sheet=tuple(sheet),
         costs=tuple(run.costs()),
+        sets=tuple(run.sets()),
         published=tuple(beside.beside(rows, run.manifest.suite, published.load())),
         commands=tuple(commands),
         manifest=run.manifest,

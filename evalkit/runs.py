@@ -7,6 +7,7 @@
           generations.jsonl         append-only; a torn last line is dropped on resume
           truths.jsonl              what a drawing world knows of its pictures' faults, if it does
           costs.jsonl               what drawing took, as `evalkit bench` measured it
+          sets.jsonl                figures of each model's pictures as a whole: FID and the like
           scores/<scorer>@<version>.jsonl, .card.json
 
 Pictures lie in ``images/`` beside ``runs/`` when the run's parent folder is called ``runs``, so
@@ -39,6 +40,8 @@ from evalkit.records import (
     Record,
     Score,
     ScorerCard,
+    SetFigure,
+    digest,
 )
 
 R = TypeVar("R", bound=Record)
@@ -163,6 +166,26 @@ class Run:
         """Append one measurement."""
         self._append("costs.jsonl", [cost])
 
+    def picture_sets(self) -> dict[str, str]:
+        """Name each model's pictures as a whole: a digest of all that it has drawn so far."""
+        images: dict[str, list[str]] = {}
+        for generation in self.generations():
+            images.setdefault(generation.model, []).extend(filter(None, [generation.image]))
+        return {model: digest(sorted(found)) for model, found in images.items()}
+
+    def sets(self) -> list[SetFigure]:
+        """Return the figures of whole sets: the last of each kind, of the pictures as they are."""
+        now = self.picture_sets()
+        rows = _read(self.path / "sets.jsonl", SetFigure)
+        kept = (f for f in rows if now.get(f.model) == f.pictures)
+        last = {(f.model, f.metric, f.reference_digest, f.resize): f for f in kept}
+        order = {m.name: i for i, m in enumerate(self.manifest.models)}
+        return sorted(last.values(), key=lambda f: order.get(f.model, len(order)))
+
+    def add_sets(self, figures: Sequence[SetFigure]) -> None:
+        """Append figures of whole sets."""
+        self._append("sets.jsonl", figures)
+
     def texts(self) -> Iterator[tuple[str, str]]:
         """Yield the run's files by their names in its folder: every fact once, in a fixed form."""
         yield "manifest.json", self.manifest.model_dump_json(indent=2) + "\n"
@@ -173,6 +196,8 @@ class Run:
             yield "truths.jsonl", "".join(f"{row}\n" for row in rows)
         if costs := self.costs():
             yield "costs.jsonl", _lines_of(costs)
+        if sets := self.sets():
+            yield "sets.jsonl", _lines_of(sets)
         for card in self.cards():
             yield f"scores/{card.key}.card.json", card.model_dump_json(indent=2) + "\n"
             yield f"scores/{card.key}.jsonl", _lines_of(self.scores(card))

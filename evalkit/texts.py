@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from evalkit import beside, costs, plain, wording
+from evalkit import beside, costs, plain, setwise, wording
 from evalkit.board import HumanCell, Leaderboard, Row
 from evalkit.evidence import Concordance, Evidence
 from evalkit.records import ScorerCard
@@ -35,7 +35,8 @@ def markdown(board: Leaderboard) -> str:
         if view.number > 1:
             lines += _other(view)
         lines += _evidence(view)
-    return "\n".join([*lines, "", *costs.markdown(board), *beside.markdown(board)])
+    sections = (costs, setwise, beside)
+    return "\n".join([*lines, "", *(line for s in sections for line in s.markdown(board))])
 
 
 def _headline(board: Leaderboard) -> Iterator[str]:
