@@ -1,29 +1,24 @@
 """Show that our figures of whole sets are torch-fidelity's and clean-fid's.
 
-``python benchmarks/sets_parity.py`` makes two folders of drawn pictures and an Inception with
+``python -m benchmarks.sets_parity`` makes two folders of drawn pictures and an Inception with
 random weights in the official layout, measures both ways, and prints each largest difference.
 clean-fid is compared where it is installed (``pip install clean-fid``).
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
+import torch
+from PIL import Image
+from torch_fidelity import calculate_metrics
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-import torch  # noqa: E402
-from PIL import Image  # noqa: E402
-from torch_fidelity import calculate_metrics  # noqa: E402
-
-from evalkit.sets import distances, features  # noqa: E402
-from evalkit.sets.distances import Moments  # noqa: E402
-from tests.evalkit.sets.layout import random_inception  # noqa: E402
+from evalkit.sets import distances, features
+from evalkit.sets.distances import Moments
+from tests.evalkit.sets.layout import random_inception
 
 PICTURES = 24
 
@@ -50,6 +45,7 @@ def against_torch_fidelity(root: Path) -> dict[str, float]:
         fid=True,
         kid=True,
         prc=True,
+        feature_extractor="inception-v3-compat",
         kid_subset_size=PICTURES,
         batch_size=1,
         cuda=False,
@@ -81,7 +77,9 @@ def against_clean_fid() -> float:
         for width, height in [(299, 299), (64, 64), (1024, 768), (37, 501), (1, 1)]:
             pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
             theirs = resize(pixels).transpose(2, 0, 1)
-            worst = max(worst, float(np.abs(features.clean(Image.fromarray(pixels)) - theirs).max()))
+            worst = max(
+                worst, float(np.abs(features.clean(Image.fromarray(pixels)) - theirs).max())
+            )
     return worst
 
 

@@ -28,7 +28,7 @@ class Eye:
         self.seen += len(images)
         small = [np.asarray(i.resize((2, 2), Image.Resampling.BOX), np.float32) for i in images]
         flat = np.stack([s.ravel() / 255 for s in small]).astype(np.float32)
-        return flat / np.linalg.norm(flat, axis=1, keepdims=True)
+        return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)  # black is 0
 
 
 @pytest.fixture
