@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -87,6 +86,9 @@ def weights(root: Path) -> dict[str, Path]:
 
 def scorers(root: Path) -> dict[str, Any]:
     """Make every scorer on those weights; none is loaded yet."""
+    import open_clip
+
+    open_clip.add_model_config(root / "hps")
     cpu = {"device": "cpu"}
     clip, hps = root / "clip", {"weights": root / "hps", "architecture": "tiny-hps"}
     return {
@@ -103,9 +105,6 @@ def scorers(root: Path) -> dict[str, Any]:
 
 def originals(root: Path) -> dict[str, formulas.Formula]:
     """Return the authors' way with one picture, on the same weights."""
-    import open_clip
-
-    open_clip.add_model_config(root / "hps")
     clip = root / "clip"
     alone = ImageReward(root / "reward", device="cpu", batch_size=1)
     detector = Original(root)
@@ -232,8 +231,14 @@ def score_here(root: Path, names: Sequence[str]) -> None:
     for name in [] if names == ["none"] else names:
         count = DETECTED if name == "geneval" else PICTURES
         made[name].score(prompts(count), pictures(count))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"peak_mb": peak}))
+    print(json.dumps({"peak_mb": peak()}))
+
+
+def peak() -> int:
+    """Return the most megabytes that this process held; ``ru_maxrss`` is its parent's at first."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("VmHWM:"))
+    return int(line.split()[1]) // 1024
 
 
 def main() -> None:
