@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text()
 NOT_RUN = (
     "arena serve", "evalkit import", "evalkit reference", "evalkit sets", "pip install", "make ",
 )  # fmt: skip
-"""Serving does not end; imports need pictures, references weights; installing and making are what CI itself does."""
+"""Serving does not end; imports need pictures, whole sets weights; CI itself installs and makes."""
 
 
 def commands(app):
