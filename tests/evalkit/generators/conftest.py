@@ -72,6 +72,17 @@ def broken(checkpoints, tmp_path):
 
 
 @pytest.fixture
+def service(monkeypatch):
+    """Serve what a paid service would, on this machine, with a key."""
+    from tests.evalkit.generators.service import serving
+
+    with serving() as server:
+        monkeypatch.setenv("STABILITY_API_URL", server.url)
+        monkeypatch.setenv("STABILITY_API_KEY", "sk-secret\n")
+        yield server
+
+
+@pytest.fixture
 def prompts():
     return [Prompt(id=f"{i:05d}", suite="s", text=text) for i, text in enumerate(TEXTS)]
 

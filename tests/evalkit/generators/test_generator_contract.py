@@ -34,7 +34,7 @@ def prompts():
 
 
 @pytest.fixture
-def specs(checkpoints, tmp_path):
+def specs(checkpoints, tmp_path, service):
     """One model of every generator: a new generator fails here until it has one."""
     for i in range(len(NAMES)):
         for k in range(2):
@@ -45,6 +45,7 @@ def specs(checkpoints, tmp_path):
         ),
         "folder": ModelSpec(name="m", generator="folder", weights=str(tmp_path)),
         "sketch": ModelSpec(name="m", generator="sketch", options={"faults": 0.5, "noise": 0.2}),
+        "stability": ModelSpec(name="m", generator="stability", options={"model": "sd3.5-flash"}),
     }
 
 

@@ -5,14 +5,9 @@ Nothing sleeps: the adapter is given its clock, and what it would have waited is
 
 from __future__ import annotations
 
-import io
-import threading
 from datetime import UTC, datetime
-from email.parser import BytesParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from PIL import Image
 
 from evalkit import catalogue, pages, report, texts
 from evalkit.engine import Local
@@ -22,72 +17,10 @@ from evalkit.generators import Paid
 from evalkit.generators.stability import ATTEMPTS, OUTAGES, PATH, Stability
 from evalkit.prompts import load
 from evalkit.records import Prompt
+from tests.evalkit.generators.service import drawn, png
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MODERATED = (403, {}, b'{"id": "1", "name": "content_moderation", "errors": ["It was flagged."]}')
-
-
-def png(colour="red"):
-    stream = io.BytesIO()
-    Image.new("RGBA", (16, 16), colour).save(stream, format="PNG")
-    return stream.getvalue()
-
-
-def drawn(**headers):
-    named = {"Content-Type": "image/png", "finish-reason": "SUCCESS"}
-    return 200, named | {k.replace("_", "-"): v for k, v in headers.items()}, png()
-
-
-class Service(ThreadingHTTPServer):
-    """Answer with what it was told to, in order, and with pictures after that."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers, self.asked = [], []
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked.append((self.path, dict(self.headers), fields(self.headers, body)))
-        status, headers, data = self.server.answers.pop(0) if self.server.answers else drawn()
-        if status is None:  # break off in the middle of an answer
-            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
-            return
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_):
-        pass
-
-
-def fields(headers, body):
-    head = f"Content-Type: {headers['Content-Type']}\r\n\r\n".encode()
-    parts = BytesParser().parsebytes(head + body).get_payload()
-    named = {p.get_param("name", header="content-disposition"): p for p in parts}
-    return {n: p.get_payload(decode=True).decode() for n, p in named.items()}
-
-
-@pytest.fixture
-def service(monkeypatch):
-    with Service() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        monkeypatch.setenv("STABILITY_API_URL", server.url)
-        monkeypatch.setenv("STABILITY_API_KEY", "sk-secret\n")
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
