@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ import typer
 
 from evalkit.commands import AsJson, HistoryFolder, Quiet, RunFolder, end_well, print_json
 from evalkit.errors import MissingPackageError, SpecError, WeightsError
+from evalkit.records import ModelSpec
 
 app = typer.Typer(
     help="Draw prompts with text-to-image models, score the pictures, and report what is known.",
@@ -35,6 +36,11 @@ app.add_typer(reference_app, name="reference")
 
 SuiteName = Annotated[
     str, typer.Option("--suite", help="A suite's name, or a .jsonl or .txt file.")
+]
+
+Catalogues = Annotated[
+    list[Path] | None,
+    typer.Option("--catalogue", help="A catalogue of your own, in TOML; repeat it."),
 ]
 
 EngineName = Annotated[
@@ -193,10 +199,7 @@ def generate(
     address: Address = None,
     workers: Workers = None,
     gpus: Gpus = None,
-    catalogue_file: Annotated[
-        list[Path] | None,
-        typer.Option("--catalogue", help="A catalogue of your own, in TOML; repeat it."),
-    ] = None,
+    catalogue_file: Catalogues = None,
     retry_failures: Annotated[bool, typer.Option(help="Draw failed pictures again.")] = False,
     max_cost: Annotated[
         float | None,
@@ -209,18 +212,23 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Draw a suite with one or more models; the same command again goes on where it was."""
-    from evalkit import catalogue, departures, prices, prompts
+    from evalkit import catalogue, checks, departures, prices, prompts
     from evalkit import generate as stage
 
     where = _engine(engine, address, workers, gpus)
     known = catalogue.entries(*(catalogue_file or []))
-    specs = [stage.resolved(catalogue.spec(name, known)) for name in model]
+    specs = _specs(model, known)
     chosen, wanted = prompts.load(suite), range(seeds)
     about = {name: known[name].about for name in model if name in known}
+    ahead = stage.preview(run, chosen, specs, wanted, limit=limit)
+    costs = prices.costs(specs, about, {m: n for m, (n, _) in ahead.items()})
     if dry_run:
-        left = stage.preview(run, chosen, specs, wanted, limit=limit)
-        _show_plan(left, prices.costs(specs, about, {m: n for m, (n, _) in left.items()}), as_json)
+        _show_plan(ahead, costs, as_json)
         return
+    prices.check(costs, max_cost)
+    if address is None:  # of a cluster, this machine knows neither packages nor memory
+        left = {s.name: s for s in specs if ahead[s.name][0] or retry_failures}
+        checks.demand(checks.each(left, lambda name: checks.ready(left[name])))
     found = stage.open_or_create(run, chosen, specs, wanted, about)
     names = [spec.name for spec in specs]
     todo = stage.plan(found, names, wanted, limit=limit, retry_failures=retry_failures)
@@ -243,6 +251,23 @@ def generate(
     if as_json:
         print_json(facts)
     _say(f"{len(made)} drawn, {failed} failed, {todo.done} already done: {run}")
+
+
+def _specs(names: Sequence[str], known: Any) -> list[ModelSpec]:
+    """Find every model, or name all that cannot be found."""
+    from evalkit import catalogue, checks
+    from evalkit import generate as stage
+
+    if len(names) == 1:
+        return [stage.resolved(catalogue.spec(names[0], known))]
+    found: list[ModelSpec] = []
+
+    def find(name: str) -> str:
+        found.append(stage.resolved(catalogue.spec(name, known)))
+        return ""
+
+    checks.demand(checks.each(names, find))
+    return found
 
 
 def _engine(
@@ -623,23 +648,24 @@ def report(
 @app.command()
 def validate(
     model: Annotated[
-        list[str] | None, typer.Option("--model", help="Load this model's weights; repeat it.")
+        list[str] | None,
+        typer.Option("--model", help="Check this model, then load its weights; repeat it."),
     ] = None,
+    catalogue_file: Catalogues = None,
     run: Annotated[Path | None, typer.Option("--run", help="Check this run's files.")] = None,
 ) -> None:
     """Check the suites and the catalogue; with options, a model's weights or a run's pictures.
 
     Of a run also the pictures that are the same, nearly the same or blank; those are no fault.
     """
-    from evalkit import catalogue, prompts, registry, suspects
+    from evalkit import catalogue, prompts, suspects
     from evalkit.runs import Run
 
     for name in prompts.names():
         print(f"suite {name}: {len(prompts.load(name))} prompts")
-    print(f"catalogue: {len(catalogue.entries())} models")
-    for name in model or []:
-        registry.generator(catalogue.spec(name)).load()
-        print(f"model {name}: loads")
+    known = catalogue.entries(*(catalogue_file or []))
+    print(f"catalogue: {len(known)} models")
+    _validate_models(model or [], known)
     if run:
         damaged = list(Run.open(run).damaged())
         for line in damaged:
@@ -649,6 +675,28 @@ def validate(
         print(f"run {run}: every picture is there and undamaged")
         for line in suspects.suspects(Run.open(run)).lines():
             print(line)
+
+
+def _validate_models(names: Sequence[str], known: Any) -> None:
+    """Check every model, then load those that may work; say all, and fail at the end."""
+    from evalkit import catalogue, checks, registry
+
+    def look(name: str) -> str:
+        return checks.ready(catalogue.spec(name, known))
+
+    def load(name: str) -> str:
+        registry.generator(catalogue.spec(name, known)).load()
+        return "loads"
+
+    looked = checks.each(names, look)
+    for one in looked:
+        print(f"model {one.model}: {one.told}")
+    loaded = checks.each((one.model for one in looked if not one.fails), load)
+    for one in loaded:
+        print(f"model {one.model}: {one.told}")
+    failed = [one.model for one in (*looked, *loaded) if one.fails]
+    if failed:
+        raise SpecError(f"{len(failed)} of {len(names)} models fail: {', '.join(failed)}.")
 
 
 if __name__ == "__main__":

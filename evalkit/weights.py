@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -99,16 +100,49 @@ def _local(text: str) -> Path | None:
     return None
 
 
+def to_fetch(weights: str, revision: str | None, files: Sequence[str] | None) -> int:
+    """Return how many bytes ``resolve`` would fetch: none of what is here, or without a network.
+
+    Raises WeightsError where the hub would not give them.
+    """
+    if is_local(weights):
+        return 0
+    snapshot_download = _downloader(weights)
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return 0
+    with _asking(weights):
+        found = snapshot_download(weights, revision=revision, allow_patterns=files, dry_run=True)
+    if not found:
+        raise WeightsError(f"{weights} has no file {' or '.join(files or ['at all'])} on the hub.")
+    return sum(one.file_size or 0 for one in found if one.will_download)
+
+
 def _fetch(
     hub_id: str, revision: str | None, files: Sequence[str] | None
 ) -> tuple[Path, str | None]:
+    snapshot_download = _downloader(hub_id)
+    with _asking(hub_id):
+        path = Path(snapshot_download(hub_id, revision=revision, allow_patterns=files))
+    return path, path.name
+
+
+def _downloader(hub_id: str) -> Any:
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
     except ImportError:
         raise MissingPackageError("huggingface-hub", "models", f"Fetching {hub_id}") from None
+    return snapshot_download
+
+
+@contextmanager
+def _asking(hub_id: str) -> Iterator[None]:
+    """Put what the hub refuses into words."""
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
+
     try:
-        path = Path(snapshot_download(hub_id, revision=revision, allow_patterns=files))
+        yield
     except GatedRepoError as error:
         raise WeightsError(
             f"{hub_id} is gated. Accept its terms on its hub page, then set HF_TOKEN, "
@@ -120,7 +154,6 @@ def _fetch(
             f"{hub_id} is not on this machine and could not be fetched ({reason}). "
             "Give the path of a local copy, or check the network and HF_HUB_OFFLINE."
         ) from error
-    return path, path.name
 
 
 def content_digest(path: Path) -> str:

@@ -46,6 +46,15 @@ class Generator(Protocol):
 
 
 @runtime_checkable
+class Checkable(Protocol):
+    """A generator that can tell before any work whether it could draw."""
+
+    def check(self) -> str:
+        """Say what it will draw with; raise an EvalkitError for what would stop it. Be quick."""
+        ...
+
+
+@runtime_checkable
 class Paid(Protocol):
     """A generator whose pictures cost money: a service."""
 

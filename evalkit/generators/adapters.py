@@ -37,8 +37,7 @@ def lay_over(pipe: Any, adapter: Adapter, path: Path) -> None:
 def locate(adapter: Adapter) -> Weights:
     """Find the adapter's file or folder."""
     folder = _FOLDERS.get(adapter.kind, ())
-    files = list(folder) or ([adapter.file] if adapter.file else None)
-    found = resolve(adapter.weights, revision=adapter.revision, files=files)
+    found = resolve(adapter.weights, revision=adapter.revision, files=files(adapter))
     path = found.path / adapter.file if adapter.file else found.path
     for needed in [path / name for name in folder] or [path]:
         if not needed.is_file():
@@ -47,6 +46,11 @@ def locate(adapter: Adapter) -> Weights:
                 + ("Copy it again." if folder else "Name it in the adapter's 'file'.")
             )
     return Weights(path, found.info)
+
+
+def files(adapter: Adapter) -> list[str] | None:
+    """Return which files of a hub's repository an adapter is; None is all of them."""
+    return list(_FOLDERS.get(adapter.kind, ())) or ([adapter.file] if adapter.file else None)
 
 
 def _fuse_lora(pipe: Any, adapter: Adapter, path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evalkit import weights
 from evalkit.errors import SpecError, WeightsError
 from evalkit.generators.recipe import Recipe, check_known
 from evalkit.records import ModelSpec
@@ -24,8 +25,7 @@ def locate(spec: ModelSpec, recipe: Recipe) -> Weights:
             f"Model {spec.name!r} names no weights. Give a pipeline folder or a hub id."
         )
     prefix = f"{recipe.subfolder}/" if recipe.subfolder else ""
-    index = resolve(spec.weights, revision=spec.revision, files=[prefix + INDEX])
-    components = _components(index.path / prefix, recipe)
+    index, components = _index(spec, recipe, prefix)
     found = resolve(
         spec.weights,
         revision=index.info.revision or spec.revision,
@@ -36,9 +36,26 @@ def locate(spec: ModelSpec, recipe: Recipe) -> Weights:
     return Weights(found.path / prefix, found.info)
 
 
+def to_fetch(spec: ModelSpec, recipe: Recipe) -> int:
+    """Return how many bytes are not on this machine yet; only the index is fetched."""
+    if spec.weights is None or weights.is_local(spec.weights):
+        return 0
+    prefix = f"{recipe.subfolder}/" if recipe.subfolder else ""
+    index, components = _index(spec, recipe, prefix)
+    patterns = _patterns(prefix, components, recipe.variant)
+    return weights.to_fetch(spec.weights, index.info.revision or spec.revision, patterns)
+
+
+def _index(
+    spec: ModelSpec, recipe: Recipe, prefix: str
+) -> tuple[Weights, dict[str, tuple[str, str]]]:
+    index = resolve(str(spec.weights), revision=spec.revision, files=[prefix + INDEX])
+    return index, _components(index.path / prefix, recipe)
+
+
 def _patterns(prefix: str, components: Mapping[str, Any], variant: str | None) -> list[str]:
-    weights = f"*.{variant}*.safetensors" if variant else "*.safetensors"
-    kinds = ("*.json", "*.txt", "*.model", weights)
+    tensors = f"*.{variant}*.safetensors" if variant else "*.safetensors"
+    kinds = ("*.json", "*.txt", "*.model", tensors)
     return [f"{prefix}{name}/{kind}" for name in components for kind in kinds]
 
 

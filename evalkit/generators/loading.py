@@ -23,9 +23,7 @@ def load(spec: ModelSpec, recipe: Recipe, folder: Path, files: Sequence[Path]) -
     All that can be checked without the weights is checked before they are read. ``files`` are
     those of the recipe's adapters, in their order.
     """
-    cls = _pipeline_class(spec, recipe, folder)
-    scheduler = _scheduler(spec, recipe, folder)
-    _rehearse(spec, recipe, cls, scheduler)
+    cls, scheduler = prepare(spec, recipe, folder)
     pipe = _from_pretrained(cls, spec, recipe, folder, scheduler)
     if hasattr(pipe, "watermark"):
         pipe.watermark = None  # SDXL marks pictures where invisible-watermark happens to be there
@@ -33,6 +31,14 @@ def load(spec: ModelSpec, recipe: Recipe, folder: Path, files: Sequence[Path]) -
     for adapter, file in zip(recipe.adapters, files, strict=True):
         lay_over(pipe, adapter, file)
     return pipe
+
+
+def prepare(spec: ModelSpec, recipe: Recipe, folder: Path) -> tuple[Any, Any]:
+    """Return the pipeline's class and its scheduler, once both take what the recipe says."""
+    cls = _pipeline_class(spec, recipe, folder)
+    scheduler = _scheduler(spec, recipe, folder)
+    _rehearse(spec, recipe, cls, scheduler)
+    return cls, scheduler
 
 
 def _pipeline_class(spec: ModelSpec, recipe: Recipe, folder: Path) -> Any:

@@ -51,6 +51,13 @@ class Diffusers:
         self._facts: dict[str, Any] = {"dtype": spec.dtype or "float32"}
         self._realised: dict[str, Any] = {"timesteps": None, "sigmas": None, "evaluations": None}
 
+    def check(self) -> str:
+        """Say what the weights take, or raise what would stop them; none are read."""
+        from evalkit.generators.checking import check
+
+        _need_packages(self.spec.name, self._packages)
+        return check(self.spec, self._recipe)
+
     def load(self) -> None:
         """Load the pipeline onto CUDA, or the CPU where there is none."""
         if self._pipe is not None:

@@ -180,6 +180,37 @@ def test_validate_names_damaged_pictures(tmp_path):
     assert "missing or damaged" in done.stderr
 
 
+def test_nothing_is_begun_where_one_model_cannot_be_drawn_with(tmp_path):
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        '[elsewhere]\ntitle = "E"\ngenerator = "diffusers"\nweights = "owner/elsewhere"\n'
+        '["gone"]\ntitle = "G"\ngenerator = "diffusers"\nweights = "./gone"\n'
+    )
+    models = ("--catalogue", mine, "--model", "elsewhere")
+    done = draw(tmp_path / "r", *models, code=1)
+    assert "1 of 3 models cannot be drawn with, and nothing was begun:" in done.stderr
+    assert "elsewhere: owner/elsewhere is not on this machine" in done.stderr
+    assert not (tmp_path / "r").exists()
+    done = draw(tmp_path / "r", *models, "--model", "gone", "--model", "nobody", code=1)
+    assert "2 of 5 models cannot be drawn with" in done.stderr
+    assert "gone: No file or folder at './gone'" in done.stderr
+    assert "nobody: Unknown model 'nobody'." in done.stderr
+
+
+def test_validate_says_all_of_every_model_before_it_fails(tmp_path):
+    models = ("sdxl", "mini-flash-4", "sketch-exact", "nobody", "sd3.5-flash-api")
+    options = [part for name in models for part in ("--model", name)]
+    done = evalkit("validate", *options, code=1, STABILITY_API_KEY="")
+    lines = [line for line in done.stdout.splitlines() if line.startswith("model ")]
+    told = {name: [line for line in lines if line.startswith(f"model {name}: ")] for name in models}
+    assert [len(told[name]) for name in models] == [1, 2, 2, 1, 1]
+    assert lines.index(told["sd3.5-flash-api"][0]) < lines.index(told["mini-flash-4"][1])
+    assert told["mini-flash-4"][1] == "model mini-flash-4: loads"
+    assert "of weights as float32" in told["mini-flash-4"][0]
+    assert "Set STABILITY_API_KEY" in told["sd3.5-flash-api"][0]
+    assert "3 of 5 models fail: sdxl, nobody, sd3.5-flash-api." in done.stderr
+
+
 def test_a_closed_pipe_is_no_error():
     line = f"{sys.executable} -m evalkit.cli prompts export geneval | head -1"
     done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
