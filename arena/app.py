@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from arena import admin, languages, page, panels, pictures
 from arena.admin import Admin
@@ -46,6 +46,12 @@ AHEAD = 1
 GRACE_SECONDS = 30
 """How long requests that are open may take to finish when the server is told to stop."""
 
+KEPT_SECONDS = 75
+"""How long an idle connection is kept: longer than a rater thinks, and than proxies keep theirs.
+
+Who hangs up first must not be the server: a request that is on its way then is lost.
+"""
+
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 
 
@@ -61,6 +67,12 @@ class Answer(BaseModel):
     reason: str = ""
     note: str = ""
     language: str = ""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _writable(cls, value: Any) -> Any:
+        """Replace halves of characters, which JSON can say and no database or page can hold."""
+        return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)
@@ -335,6 +347,7 @@ def told(*, log_json: bool) -> dict[str, Any]:
         # Not uvicorn's own way: that believes all of this machine, and an environment variable.
         "proxy_headers": False,
         "timeout_graceful_shutdown": GRACE_SECONDS,
+        "timeout_keep_alive": KEPT_SECONDS,
     }
 
 

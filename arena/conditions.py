@@ -20,7 +20,8 @@ def is_closed(facts: Facts, study_key: int) -> bool:
 
 def own(facts: Facts, study: str, token: str, rater: Rater, *, lock: bool = True) -> Battle:
     """Return the battle of a token, which must be the rater's; who asks with ``lock`` waits."""
-    battle = facts.battle(token, lock=lock)
+    # Tokens are letters; PostgreSQL has no NUL in a text, and neither database a lone surrogate.
+    battle = facts.battle(token, lock=lock) if token.isprintable() else None
     if battle is None or battle.study != study:
         raise Refusal(Reason.UNKNOWN, "The server opened no such battle. Reload the page.")
     if battle.rater != rater:

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,6 +40,9 @@ ASKING = ("/answer", "/battle/", "/stage")
 
 BODY = 16_384
 """Bytes of the longest request; an answer has a few hundred."""
+
+LONGEST_PATH = 255
+"""Characters; a longer name of a file, and one with a NUL, ends Gradio's look for it in a 500."""
 
 OPEN_FOLDERS = ("/assets/", "/battle/", "/face/", "/static/", "/svelte/")
 """Gradio offers far more (handlers, uploads, files, a proxy); a study's page needs none of it."""
@@ -110,7 +113,10 @@ class Guard:
                     said.append("Set-Cookie", _new_key(scope))
             await send(message)
 
-        body = await _body(scope, receive)
+        try:
+            body = await _body(scope, receive)
+        except ClientDisconnect:
+            return
         if body is None:
             await PlainTextResponse("Too long", 413)(scope, receive, guarded)
             return
@@ -175,6 +181,8 @@ async def _body(scope: Scope, receive: Receive) -> bytes | None:
     read, more = b"", True
     while more and len(read) <= BODY:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect  # a part of what was to be said, and nobody hears the answer
         read += message.get("body", b"")
         more = message.get("more_body", False)
     return read if len(read) <= BODY else None
@@ -194,6 +202,8 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 def is_open(path: str) -> bool:
     """Say whether the page needs this address."""
+    if len(path) > LONGEST_PATH or not path.isprintable():
+        return False
     return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from arena.blindness import BATTLES, Blindness, judge, listen
 from arena.database import versions
 from arena.leaks import Secrets
+from arena.limits import Limits
 from arena.store import Store
 from arena.visiting import client
 from evalkit.errors import StudyError
@@ -78,7 +79,7 @@ def _cell(entry: dict[str, Any]) -> tuple[Any, Any]:
 
 
 @contextmanager
-def served(store: Store, name: str) -> Iterator[str]:
+def served(store: Store, name: str, limits: Limits | None = None) -> Iterator[str]:
     """Serve a study in a thread on any free port and give its address."""
     import uvicorn
 
@@ -91,7 +92,7 @@ def served(store: Store, name: str) -> Iterator[str]:
         try:
             # Built inside the loop: outside one, Gradio opens its own and never closes it.
             config = uvicorn.Config(
-                app.build(store, name),
+                app.build(store, name, limits),
                 port=0,
                 log_level="error",
                 lifespan="off",

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -85,7 +86,7 @@ def arena(store: Store, run: Run) -> Arena:
     return Arena(store, "s")
 
 
-def built(store: Store, name: str, limits: Limits | None = None, **how: bool) -> ASGIApp:
+def built(store: Store, name: str, limits: Limits | None = None, **how: Any) -> ASGIApp:
     """Build the page inside a loop: outside one, Gradio opens its own and never closes them."""
     from arena import app
 
