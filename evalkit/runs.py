@@ -46,6 +46,9 @@ from evalkit.records import (
 
 R = TypeVar("R", bound=Record)
 
+_PART = ".part"
+"""How the name of a file ends that is still being written."""
+
 
 class Run:
     """One run on disk. Reading needs nothing; every change needs the lock (``with run.lock()``)."""
@@ -61,13 +64,14 @@ class Run:
 
     @classmethod
     def create(cls, path: Path, manifest: Manifest, suite: Suite) -> Run:
-        """Make a new run folder; refuse one that already holds something."""
-        if path.exists() and (not path.is_dir() or any(p.name != ".lock" for p in path.iterdir())):
+        """Make a new run folder; refuse one that holds more than a killed attempt to make it."""
+        text = "\n".join(to_jsonl(suite)) + "\n"
+        if path.exists() and not _unfinished(path, text):
             raise RunError(f"{path} already holds something that is not a run. Name a new folder.")
         with _disk(path):
             path.mkdir(parents=True, exist_ok=True)
             # The manifest comes last: a folder without one was never a run.
-            _write_whole(path / "suite.jsonl", "\n".join(to_jsonl(suite)) + "\n")
+            _write_whole(path / "suite.jsonl", text)
         run = cls(path, manifest, suite)
         run._save(manifest)
         return run
@@ -279,8 +283,18 @@ def _disk(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _unfinished(path: Path, suite: str) -> bool:
+    """Say whether a folder holds no more than the beginning of this suite's run."""
+    return path.is_dir() and all(
+        file.name == ".lock"
+        or file.suffix == _PART
+        or (file.name == "suite.jsonl" and file.read_bytes() == suite.encode())
+        for file in path.iterdir()
+    )
+
+
 def _write_whole(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=_PART)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)

@@ -40,9 +40,13 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """Start one Chromium; each test has a context of its own in it."""
+    """Start one Chromium; each test has a context of its own in it.
+
+    No longer than a file's tests: until it ends, playwright's event loop runs in this thread, and
+    no other can.
+    """
     from playwright.sync_api import sync_playwright
 
     from tests.arena.visitor import FLAGS

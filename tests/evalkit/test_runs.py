@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
 
 import pytest
 
@@ -72,6 +73,21 @@ def test_a_folder_with_other_things_is_not_a_run(tmp_path, drawn):
         Run.create(tmp_path / "mine", drawn.manifest, drawn.suite)
     with pytest.raises(RunError, match="There is no run"):
         Run.open(tmp_path / "mine")
+
+
+def test_a_folder_that_a_killed_attempt_began_is_taken_and_anothers_suite_is_not(drawn, tmp_path):
+    begun = tmp_path / "begun"
+    shutil.copytree(drawn.path, begun, ignore=lambda *_: {"manifest.json", "generations.jsonl"})
+    for name in ("truths.jsonl", "scores", "images"):
+        shutil.rmtree(begun / name, ignore_errors=True)
+        (begun / name).unlink(missing_ok=True)
+    (begun / "tmpx.part").write_text("{")
+    assert Run.create(begun, drawn.manifest, drawn.suite).suite == drawn.suite
+    (begun / "manifest.json").unlink()
+    (begun / "suite.jsonl").write_text("mine\n")
+    with pytest.raises(RunError, match="already holds something"):
+        Run.create(begun, drawn.manifest, drawn.suite)
+    assert (begun / "suite.jsonl").read_text() == "mine\n"
 
 
 def test_a_newer_run_is_refused_in_words(drawn):
