@@ -17,7 +17,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from arena import app, battles, blindness, guard, page, pictures, rehearsal, studies
+from arena import app, battles, blindness, conditions, guard, page, pictures, rehearsal, studies
 from arena.battles import Arena
 from arena.blindness import Blindness, judge
 from arena.leaks import Secrets
@@ -126,13 +126,13 @@ def counted(patch: Patch, run: Run) -> None:
 
 
 def shared(patch: Patch, run: Run) -> None:
-    def own(self: Arena, facts: Any, token: str, rater: Any) -> Any:
+    def own(facts: Any, study: str, token: str, rater: Any, lock: bool = True) -> Any:
         found = facts.battle(token)
         if found is None:
             raise StudyError("none")
         return found
 
-    patch.setattr(Arena, "_own", own)
+    patch.setattr(conditions, "own", own)
 
 
 def talkative(patch: Patch, run: Run) -> None:

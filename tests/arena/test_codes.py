@@ -72,7 +72,6 @@ def test_numbers_are_values(rows: list[int]) -> None:
 
 
 def test_arrow_strings_are_values() -> None:
-    pytest.importorskip("pyarrow")
     column = pd.Series(["b", None, "a", "b"], dtype="string[pyarrow]")
     assert decoded(column) == ["b", None, "a", "b"]
 
