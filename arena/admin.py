@@ -19,10 +19,10 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from arena import page, pictures
+from arena.clock import now
 from arena.guard import client, too_many
 from arena.keeper import SESSION_SECONDS, Keeper
 from arena.overview import AT_WORK_MINUTES, Judge, overview
-from arena.store import now
 from evalkit.errors import ImageError
 
 if TYPE_CHECKING:

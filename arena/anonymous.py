@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from arena.store import VoteRow
+from arena.facts.votes import VoteRow
 
 SMALL = 5
 """A value that fewer raters share than this is left out: it would point at them."""

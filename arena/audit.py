@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from arena.facts.votes import Ballot
 from arena.records import Outcome
-from arena.store import Ballot, Store
+from arena.store import Store
 
 
 @dataclass(frozen=True)

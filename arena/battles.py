@@ -9,8 +9,10 @@ from threading import Lock
 from typing import Any
 
 from arena import conditions, phases, refusals, releasing
+from arena.clock import before, now, passed
 from arena.dealing import Dealer, again
 from arena.examples import Opening
+from arena.facts import Facts
 from arena.records import (
     COUNTED,
     Battle,
@@ -27,7 +29,7 @@ from arena.records import (
     Vote,
 )
 from arena.refusals import Reason, Refusal
-from arena.store import Facts, Store, now
+from arena.store import Store
 from evalkit.errors import StudyError
 
 TOKEN_BYTES = 18
@@ -338,7 +340,7 @@ class Arena:
         """Return the raters who left battles open and did nothing for so long."""
         with self._store.reading() as facts:
             key, _ = facts.study(self._name)
-            return facts.idle_since(key, releasing.before(self._clock(), minutes))
+            return facts.idle_since(key, before(self._clock(), minutes=minutes))
 
     def labelled(self, label: str) -> Rater:
         """Return the rater of a public name; raise StudyError if there is none."""
@@ -585,7 +587,7 @@ class Arena:
 
     def _sweep(self, facts: Facts, key: int, study: Study, rater: Rater) -> None:
         at = self._clock() if releasing.expires(study.protocol) else ""
-        if at and (not self._swept or conditions.passed(self._swept, at) >= SWEEP_SECONDS):
+        if at and (not self._swept or passed(self._swept, at) >= SWEEP_SECONDS):
             releasing.sweep(facts, key, study.protocol, rater, at)
             self._swept = at
 

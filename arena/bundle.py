@@ -30,8 +30,9 @@ from pydantic import Field, ValidationError
 from arena import database, ledger, reporting, studies, votes
 from arena.archive import Archive
 from arena.exclusion import exclude, rule
+from arena.facts.votes import VoteRow
 from arena.ratings import fit
-from arena.store import Store, VoteRow
+from arena.store import Store
 from evalkit import provenance
 from evalkit.errors import BundleError, EvalkitError, UnknownNameError
 from evalkit.records import Record

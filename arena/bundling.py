@@ -14,8 +14,10 @@ from typing import Any
 
 from arena import archive
 from arena.bundle import About, Bundle, derive, describe, scratch
+from arena.clock import now
+from arena.facts import Facts
 from arena.records import Entry
-from arena.store import Facts, Store, now
+from arena.store import Store
 from evalkit import provenance
 from evalkit.errors import StudyError
 from evalkit.images import ImageStore

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from arena.store import Facts, Store
+from arena.facts import Facts
+from arena.store import Store
 from arena.votes import OPTIONAL, REQUIRED
 
 Objects: TypeAlias = NDArray[np.object_]

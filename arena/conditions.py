@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
 
 from arena import refusals
+from arena.clock import passed
+from arena.facts import Facts
 from arena.protocol import Outcome, Protocol
 from arena.records import Battle, Rater, Study, Vote
 from arena.refusals import Reason, Refusal
-from arena.store import Facts
 
 
 def is_closed(facts: Facts, study_key: int) -> bool:
@@ -85,8 +85,3 @@ def plausible(seconds: float | None, opened_at: str, cast_at: str) -> float | No
     if seconds is None or not math.isfinite(seconds) or seconds < 0:
         return None
     return min(seconds, max(passed(opened_at, cast_at), 0.0))
-
-
-def passed(since: str, at: str) -> float:
-    """Return the seconds between two times."""
-    return (datetime.fromisoformat(at) - datetime.fromisoformat(since)).total_seconds()

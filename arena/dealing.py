@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 from arena import rules, sampling
 from arena.examples import Examples, Opening, competes
+from arena.facts import Facts
+from arena.facts.battles import Shown
+from arena.facts.counts import Count
 from arena.protocol import Criterion, Outcome, Protocol
 from arena.records import Battle, Entry, Purpose, Rater, Study
-from arena.store import Count, Facts, Shown
 
 HEARD_EVERY = 10
 """Draws between two looks at the answers, for rules that follow them."""

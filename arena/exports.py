@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from arena.facts.votes import VoteRow
 from arena.records import Outcome
-from arena.store import VoteRow
 from evalkit.errors import UnknownNameError, VotesError
 
 _EVALICA = {o.value: o.value for o in Outcome} | {Outcome.BOTH_BAD.value: "tie"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from arena.store import Store, now
+from arena.clock import now
+from arena.store import Store
 from evalkit.errors import StudyError
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from arena.boards import Asked, Boards, of_parts
 from arena.estimate import Model
+from arena.facts.counts import Count, Miscount
 from arena.ratings import Ratings, fit_counts
-from arena.store import Count, Miscount, Store
+from arena.store import Store
 from arena.tally import Tally, gather
 from evalkit.errors import StoreError, UnknownNameError, VotesError
 

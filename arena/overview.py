@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from arena import conditions, phases
 from arena import votes as voting
+from arena.clock import before
 from arena.exclusion import RULES, exclude
 from arena.quality import quality
 from arena.records import PhaseKind
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from arena.battles import Arena
+    from arena.facts import Facts
+    from arena.facts.counts import Count
     from arena.protocol import Protocol
-    from arena.store import Count, Facts, Store
+    from arena.store import Store
 
 RETURNED = "returned"
 """Where a rater is who gave the task back."""
@@ -180,11 +182,6 @@ def _hours(facts: Facts, key: int, at: str) -> tuple[tuple[str, int], ...]:
     starts = [before(at, hours=h)[: len("2026-01-01T00")] for h in reversed(range(HOURS))]
     found = facts.survey.hours(key, starts[0])
     return tuple((hour, found.get(hour, 0)) for hour in starts)
-
-
-def before(at: str, **how: float) -> str:
-    """Return a time so many minutes or hours earlier."""
-    return (datetime.fromisoformat(at) - timedelta(**how)).isoformat(timespec="microseconds")
 
 
 # What gives alarm

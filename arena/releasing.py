@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
+from arena.clock import before
+from arena.facts import Facts
 from arena.protocol import Protocol
 from arena.records import Battle, Rater
-from arena.store import Facts
-
-
-def before(at: str, minutes: float) -> str:
-    """Return the time so many minutes earlier."""
-    earlier = datetime.fromisoformat(at) - timedelta(minutes=minutes)
-    return earlier.isoformat(timespec="microseconds")
 
 
 def expires(protocol: Protocol) -> bool:
@@ -39,10 +32,10 @@ def give_back(facts: Facts, key: int, battle: Battle, at: str) -> bool:
 def _overdue(facts: Facts, key: int, protocol: Protocol, at: str) -> list[Battle]:
     """Return battles that waited too long, and those of raters whose time at the panel is over."""
     minutes, panel_minutes = protocol.raters.expire_after_minutes, _panel_minutes(protocol)
-    late = facts.stale(key, before(at, minutes)) if minutes is not None else []
+    late = facts.stale(key, before(at, minutes=minutes)) if minutes is not None else []
     if panel_minutes is None:
         return late
-    gone = facts.visits.timed_out(key, before(at, panel_minutes))
+    gone = facts.visits.timed_out(key, before(at, minutes=panel_minutes))
     known = {battle.id for battle in late}
     waiting = facts.stale(key, at) if gone else []
     theirs = (b for b in waiting if b.rater is not None and b.rater.id in gone)

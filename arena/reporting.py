@@ -14,8 +14,9 @@ from arena.audit import Audit, audit
 from arena.protocol import say
 
 if TYPE_CHECKING:
+    from arena.facts import Facts
     from arena.records import Entry, Study
-    from arena.store import Facts, Store
+    from arena.store import Store
 
 NONE_LEFT_OUT = "none: every vote that was not undone is counted"
 UNKNOWN = "unknown: nobody has told"

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arena import pictures
+from arena.clock import now
 from arena.examples import PROMPT, Examples, competes
+from arena.facts import Facts
+from arena.facts.votes import VoteRow
 from arena.languages import SOURCE, Language, message
 from arena.protocol import Criterion, Pictures, Protocol, Question, Raters, Text
 from arena.records import Entry, Outcome, Purpose, Study, Vote
-from arena.store import Facts, Store, VoteRow, now
+from arena.store import Store
 from evalkit.errors import ImageError, StudyError, UnknownNameError
 from evalkit.records import Generation
 from evalkit.runs import Run

@@ -15,7 +15,7 @@ from evalkit.errors import UnknownNameError, VotesError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from arena.store import VoteRow
+    from arena.facts.votes import VoteRow
 
 REQUIRED = ("left", "right", "winner")
 OPTIONAL = (

@@ -19,9 +19,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
+from arena.clock import before, now
 from arena.guard import client, too_many
-from arena.overview import AT_WORK_MINUTES, before
-from arena.store import now
+from arena.overview import AT_WORK_MINUTES
 from evalkit.errors import EvalkitError
 
 if TYPE_CHECKING:

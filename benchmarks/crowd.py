@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from arena import tables
+from arena.facts.raters import key_digest
 from arena.records import Outcome
-from arena.store import key_digest
 from arena.visiting import Stage, Visitor, client
 from evalkit.errors import StudyError
 

@@ -22,9 +22,10 @@ import numpy as np
 import sqlalchemy as sa
 
 from arena import columns, live, studies, tables
+from arena.clock import now
 from arena.ratings import fit
 from arena.records import Outcome, Vote
-from arena.store import Store, now
+from arena.store import Store
 from benchmarks.ratings import MODELS, PROMPTS, RATERS
 from benchmarks.ratings import votes as drawn
 from tests.arena.conftest import fresh_postgres, server

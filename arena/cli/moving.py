@@ -18,7 +18,7 @@ from evalkit.commands import AsJson, print_json
 from evalkit.errors import BundleError, VotesError
 
 if TYPE_CHECKING:
-    from arena.store import VoteRow
+    from arena.facts.votes import VoteRow
 
 app = typer.Typer()
 votes_app = typer.Typer(help="Votes as a CSV file, in and out.", no_args_is_help=True)

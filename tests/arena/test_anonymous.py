@@ -8,8 +8,8 @@ import pandas as pd
 
 from arena import votes
 from arena.anonymous import SMALL, Anonymous, anonymise
+from arena.facts.votes import VoteRow
 from arena.ratings import fit
-from arena.store import VoteRow
 
 
 def row(rater: str | None, number: int = 0, **more: object) -> VoteRow:

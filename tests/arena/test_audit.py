@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from arena.audit import agreement, audit
 from arena.battles import Arena
+from arena.facts.votes import Ballot
 from arena.records import Outcome
-from arena.store import Ballot, Store
+from arena.store import Store
 from tests.arena.test_battles import token
 
 

@@ -13,8 +13,8 @@ import pytest
 from evalica.__main__ import read_csv
 
 from arena import exports
+from arena.facts.votes import VoteRow
 from arena.ratings import fit
-from arena.store import VoteRow
 from evalkit.errors import UnknownNameError, VotesError
 from tests.arena.test_ratings import drawn
 

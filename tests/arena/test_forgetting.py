@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from arena import live, studies, tables
 from arena.audit import audit
 from arena.battles import Arena
+from arena.facts.raters import key_digest
 from arena.forgetting import forget
 from arena.protocol import Outcome
 from arena.records import Rater
 from arena.refusals import Refusal
-from arena.store import Store, key_digest
+from arena.store import Store
 from evalkit.errors import StudyError
 from evalkit.runs import Run
 from tests.arena.test_battles import rows, token

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from arena.battles import Arena
-from arena.overview import HOURS, Judge, before, judge, overview
+from arena.clock import before, now
+from arena.overview import HOURS, Judge, judge, overview
 from arena.protocol import Outcome
-from arena.store import Store, now
+from arena.store import Store
 from evalkit.runs import Run
 from tests.arena.conftest import make_run
 from tests.arena.test_battles import token

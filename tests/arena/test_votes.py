@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arena import votes
+from arena.facts.votes import VoteRow
 from arena.records import Outcome
-from arena.store import VoteRow
 from evalkit.errors import UnknownNameError, VotesError
 
 

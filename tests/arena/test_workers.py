@@ -14,8 +14,9 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from arena.facts.raters import key_digest
 from arena.limits import Limits
-from arena.store import Store, key_digest
+from arena.store import Store
 from arena.visiting import Visitor, client
 from arena.workers import Page
 from benchmarks.arena_fuzz import NO_LIMITS, begin, load

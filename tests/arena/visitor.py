@@ -11,8 +11,9 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from arena import studies
+from arena.facts.votes import VoteRow
 from arena.guard import COOKIE
-from arena.store import Store, VoteRow
+from arena.store import Store
 from tests.arena.conftest import built
 
 FLAGS = (
