@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Part = Literal["fragility", "concordance", "assisted", "line"]
 PARTS: tuple[Part, ...] = get_args(Part)
+OF_SCORES: tuple[Part, ...] = ("concordance", "assisted")
+"""Those that hold a run's scores against the votes."""
 
 
 @dataclass(frozen=True)

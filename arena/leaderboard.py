@@ -31,7 +31,7 @@ FEW_VOTES = 30
 def write(
     store: Store,
     study: str,
-    run: Path,
+    run: Path | None,
     out: Path,
     criterion: str | None = None,
     *,
@@ -40,11 +40,15 @@ def write(
 ) -> dict[str, Path]:
     """Rate the study's votes, join them with the run's scores and write the report.
 
-    ``without`` names what of the evidence behind the ratings is not to be looked for.
+    ``without`` names what of the evidence behind the ratings is not to be looked for. Without a
+    run the page has the ratings, and neither scores nor pictures.
     """
     frame = standing(store, study)
     if criterion is not None:
         frame = votes.of_criterion(frame, criterion)
+    if run is None:
+        judged = human(store, study, frame, None, {*without, *evidence.OF_SCORES})
+        return pages.write(report.of_votes(judged, commands=_commands(study, None, criterion)), out)
     opened = Run.open(run)
     judged = human(store, study, frame, evidence.scores_of(opened), without)
     made = report.build(
@@ -57,12 +61,16 @@ def write(
     return pages.write(made, out)
 
 
-def _commands(study: str, run: Path, criterion: str | None) -> list[str]:
-    where, folder = f"--database URL --study {shlex.quote(study)}", shlex.quote(run.name)
+def _commands(study: str, run: Path | None, criterion: str | None) -> list[str]:
+    where = f"--database URL --study {shlex.quote(study)}"
     of = f" --criterion {shlex.quote(criterion)}" if criterion else ""
+    taken = f"arena votes import {where} --file votes.csv"
+    if run is None:
+        return [taken, f"arena report {where} --out report{of}"]
+    folder = shlex.quote(run.name)
     return [
         f"arena load {where} --run {folder}",
-        f"arena votes import {where} --file votes.csv",
+        taken,
         f"arena report {where} --run {folder}{of}",
     ]
 

@@ -128,6 +128,11 @@ class Human(Record):
         """The boards of each question over all prompts."""
         return tuple(board for board in self.boards if board.category is None)
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All that any question is about, those of the headline first."""
+        return tuple(dict.fromkeys(name for board in self.questions for name in board.ratings))
+
 
 class Fought(Record):
     """Battles that one picture fought: won, lost, and without a winner."""
@@ -166,6 +171,14 @@ class Row(Record):
     memory_tier: str = ""
     pictures: int
     failures: int
+
+    @classmethod
+    def unmeasured(cls, model: str, human: HumanCell | None) -> Row:
+        """Make the row of a model of which votes alone are known."""
+        return cls(
+            model=model, generator="", steps=None, guidance=None, size=None, metrics={},
+            categories={}, human=human, pictures=0, failures=0,
+        )  # fmt: skip
 
 
 class SheetPicture(Record):
@@ -227,7 +240,8 @@ class Leaderboard(Record):
     """Figures of others for these models, in a section of their own."""
     commands: tuple[str, ...] = ()
     """What makes this page again."""
-    manifest: Manifest
+    manifest: Manifest | None
+    """Of the run; None where the page was made of votes alone."""
 
 
 def rows_by(rows: Sequence[Row], board: RatingBoard) -> tuple[Row, ...]:

@@ -66,7 +66,12 @@ class Document(_Loose):
     rows: tuple[_Row, ...]
     metrics: tuple[_Metric, ...] = ()
     human: _Human | None = None
-    manifest: _Manifest
+    manifest: _Manifest | None = None
+
+    @property
+    def suite(self) -> str | None:
+        """The run's prompts; None where there were votes and no run."""
+        return self.manifest.suite if self.manifest else None
 
 
 def read(file: Path) -> Document:

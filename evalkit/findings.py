@@ -36,17 +36,18 @@ def _of_question(
         return
     yield asked + _first(rated, human.unit)
     if more:
-        yield from _few_steps(rated, board, human.unit)
-        yield from _behind(board)
+        on = f" on {board.criterion}" if asked else ""
+        yield from _few_steps(rated, board, human.unit, on)
+        yield from _behind(board, on)
 
 
-def _behind(board: RatingBoard) -> Iterable[str]:
+def _behind(board: RatingBoard, on: str) -> Iterable[str]:
     """Say how fragile the first place is, and how far the scores agree with people."""
     found = board.evidence
     if found and found.fragility:
-        yield f"How fragile: {plain.easiest(found.fragility)}"
+        yield f"How fragile{on}: {plain.easiest(found.fragility)}"
     if found and found.concordance:
-        yield f"Scores against people: {plain.agreement(found.concordance)}"
+        yield f"Scores against people{on}: {plain.agreement(found.concordance)}"
 
 
 def _first(rated: Sequence[Row], unit: str) -> str:
@@ -69,7 +70,7 @@ def _sharing(rated: Sequence[Row]) -> list[str]:
     return [r.model for r in rated[1:] if r.human and r.human.rank_low == 1]
 
 
-def _few_steps(rated: Sequence[Row], board: RatingBoard, unit: str) -> Iterable[str]:
+def _few_steps(rated: Sequence[Row], board: RatingBoard, unit: str, on: str) -> Iterable[str]:
     """Set the best few-step model beside the best many-step one."""
     few = next((r for r in rated if r.steps and r.steps <= FEW_STEPS), None)
     many = next((r for r in rated if r.steps and r.steps > MANY_STEPS), None)
@@ -85,7 +86,8 @@ def _few_steps(rated: Sequence[Row], board: RatingBoard, unit: str) -> Iterable[
     word = f"rated {'above' if gap > 0 else 'below'}" if told else "statistically tied with"
     steps = "1 step" if few.steps == 1 else f"{few.steps} steps"
     yield (
-        f"Best with few steps: {few.model} ({steps}) is {word} {many.model} ({many.steps} steps): "
+        f"Best with few steps{on}: {few.model} ({steps}) is {word} {many.model} "
+        f"({many.steps} steps): "
         f"{signed(gap)} {unit} {interval(ends[0], ends[1], 0)}"
         + ("" if told else _within(found))
         + _time(few, many)

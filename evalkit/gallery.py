@@ -11,6 +11,7 @@ from evalkit.board import Fought, SheetPicture, SheetRow
 from evalkit.errors import ImageError
 from evalkit.records import Generation, Prompt, Score, ScorerCard
 from evalkit.runs import Run
+from evalkit.wording import figure
 
 PROMPTS = 24
 """How many prompts a page shows unless it is told otherwise."""
@@ -67,7 +68,7 @@ def _note(card: ScorerCard, score: Score) -> str:
         return f"{card.title}: –"
     if card.headline == "mean of category means":
         return "✓" if score.value else f"✗ {score.detail.get('reason', '')}".strip()
-    return f"{card.title} {score.value:.2f}"
+    return f"{card.title} {figure(score.value, 2)}"
 
 
 def _picture(

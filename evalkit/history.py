@@ -30,7 +30,8 @@ class Entry(Record):
     name: str
     made_at: str
     title: str
-    suite: str
+    suite: str | None = None
+    """None where there were votes and no run."""
     study: str | None = None
     votes: int | None = None
     simulated_votes: int = 0
@@ -99,10 +100,10 @@ def read(folder: Path) -> Index:
         except ValueError as error:
             unreadable.append(Unreadable(name=file.stem, reason=str(error)))
     documents.sort(key=lambda d: d[1].made_at)  # stable, so that equal times keep their order
-    last: dict[tuple[str, str | None], changes.Document] = {}
+    last: dict[tuple[str | None, str | None], changes.Document] = {}
     entries: list[Entry] = []
     for name, found in documents:
-        what = (found.manifest.suite, found.human.study if found.human else None)
+        what = (found.suite, found.human.study if found.human else None)
         before = last.get(what)
         last[what] = found
         entries.append(_entry(name, found, tuple(changes.changes(before, found)) if before else ()))
@@ -142,7 +143,7 @@ def _entry(name: str, found: changes.Document, changed: tuple[str, ...]) -> Entr
         name=name,
         made_at=found.made_at,
         title=found.title,
-        suite=found.manifest.suite,
+        suite=found.suite,
         study=human.study if human else None,
         votes=human.votes if human else None,
         simulated_votes=human.simulated_votes if human else 0,

@@ -47,6 +47,8 @@ def html(board: Leaderboard) -> str:
         "reasons": wording.reasons,
         "memory": wording.memory,
         "rank": wording.rank,
+        "chance": wording.chance,
+        "even": _even,
     }
     environment.globals |= {"figures": figures, "plain": plain, "digits": wording.digits}
     environment.globals |= {"published_note": beside.NOTE, "costs": costs}
@@ -58,8 +60,13 @@ def html(board: Leaderboard) -> str:
         tiers=_tiers(board),
         titles={card.name: card.title for card in board.metrics},
         ranges={card.name: _range(board, card) for card in board.metrics},
-        provenance=board.manifest.model_dump_json(indent=2),
+        provenance=board.manifest.model_dump_json(indent=2) if board.manifest else "",
     )
+
+
+def _even(number: int, most: int = 8) -> int:
+    """Say how many stand in a row, so that every row holds as many, or nearly."""
+    return -(-number // -(-number // most)) if number else 1
 
 
 def _tiers(board: Leaderboard) -> list[str]:

@@ -22,6 +22,8 @@ ALARM = 0.2
 WORTH = 1.02
 """A gain of assisted ratings below this is not worth naming."""
 CHANCE = 0.05
+LEAST = 0.0005
+"""A share below this would be written as 0.0 %."""
 TRAINED = "\N{DAGGER}"
 """Marks a score that its model was trained to raise."""
 
@@ -33,6 +35,11 @@ def share(found: Share | None) -> str:
     if found.low is None or found.high is None:
         return percent(found.value)
     return f"{percent(found.value)} [{100 * found.low:.0f}, {100 * found.high:.0f}]"
+
+
+def part(number: int, of: int) -> str:
+    """Write how much of a whole goes, and never 0.0 % where something does."""
+    return "under 0.1 %" if 0 < number / of < LEAST else percent(number / of, 1)
 
 
 def lead(found: Fragility) -> str:
@@ -50,7 +57,7 @@ def easiest(found: Fragility) -> str:
         return "No small part of the votes was found that decides who is first."
     return (
         f"Removing {votes.number:,} of {votes.of:,} votes "
-        f"({percent(votes.number / votes.of, 1)}) would change who is first."
+        f"({part(votes.number, votes.of)}) would change who is first."
     )
 
 
@@ -65,8 +72,8 @@ def removal(one: Removal) -> tuple[str, str, str]:
     what = kinds.get(one.what, one.what)
     if one.number is None:
         return what, f"more than {percent(one.searched)} of {one.of:,}, if any", NONE
-    part = f"{one.number:,} of {one.of:,} ({percent(one.number / one.of, 1)})"
-    return what, part, one.first or "nobody"
+    told = f"{one.number:,} of {one.of:,} ({part(one.number, one.of)})"
+    return what, told, one.first or "nobody"
 
 
 def steadiness(found: Fragility) -> Iterator[str]:

@@ -24,6 +24,10 @@ PIPELINES_NOTE = (
     "is named after a published method is our reading of it in miniature: nothing here is a claim "
     "about the published model."
 )
+VOTES_ALONE = (
+    "This page was made of votes alone: it knows no scores, speed, memory or pictures. "
+    "arena report --run DIR adds those of the run that drew the pictures."
+)
 UNDISCLOSED = "undisclosed"
 """What a service's generator says of its variant, in the manifest."""
 SKETCH_NOTE = (
@@ -57,7 +61,7 @@ def build(
     sheet = gallery.sheet(run, [r.model for r in rows], scored, fought or {}, prompts=prompts)
     return Leaderboard(
         title=title or f"{len(rows)} models on the suite {run.manifest.suite}",
-        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        made_at=_now(),
         banners=tuple(_banners(run, cards, human)),
         findings=tuple(findings.findings(rows, human)),
         metrics=tuple(cards),
@@ -72,22 +76,40 @@ def build(
     )
 
 
+def of_votes(
+    human: Human, *, title: str | None = None, commands: Sequence[str] = ()
+) -> Leaderboard:
+    """Make a leaderboard of a study's ratings alone, where no run is at hand."""
+    rows = _unmeasured(human)
+    return Leaderboard(
+        title=title or f"{len(rows)} models in the study {human.study}",
+        made_at=_now(),
+        banners=(*_of_raters(human), VOTES_ALONE),
+        findings=tuple(findings.findings(rows, human)),
+        metrics=(),
+        rows=tuple(rows),
+        human=human,
+        sheet=(),
+        commands=tuple(commands),
+        manifest=None,
+    )
+
+
+def _unmeasured(human: Human) -> list[Row]:
+    return [Row.unmeasured(name, human.headline.ratings.get(name)) for name in human.models]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 def _ordered(cards: Iterable[ScorerCard]) -> list[ScorerCard]:
     """Put the task metric first and the rest by name; keep one version of each: the newest."""
     return sorted(summary.newest(cards), key=lambda c: (not c.name.startswith("geneval"), c.name))
 
 
 def _banners(run: Run, cards: Sequence[ScorerCard], human: Human | None) -> Iterable[str]:
-    if human and human.simulated_votes:
-        yield (
-            f"{human.simulated_votes:,} of {human.votes:,} votes were cast by simulated raters, "
-            "not by people. The ratings show how the arena works, and nothing about human taste."
-        )
-    if human and human.simulated_votes and human.simulated_by:
-        yield (
-            f"Simulated raters followed the scores {', '.join(human.simulated_by)}: that ratings "
-            "agree with these was put in, and says nothing of whether people would."
-        )
+    yield from _of_raters(human) if human else ()
     if any(w.id.startswith("miniature/") for c in cards for w in c.weights):
         yield MINIATURE_NOTE
     if any((m.weights or "").startswith("miniature/") for m in run.manifest.models):
@@ -101,8 +123,24 @@ def _banners(run: Run, cards: Sequence[ScorerCard], human: Human | None) -> Iter
             "was then, not for a model of a known budget; no time or memory was measured."
         )
     yield from departures.departures(run.manifest)
+    if absent := sorted({*(human.models if human else ())} - {m.name for m in run.manifest.models}):
+        yield f"Of {listing(absent)} there are votes, but nothing in this run: no scores or speed."
     if run.manifest.status != "complete":
         yield "This run is not complete: some planned pictures have not been drawn."
+
+
+def _of_raters(human: Human) -> Iterable[str]:
+    if not human.simulated_votes:
+        return
+    yield (
+        f"{human.simulated_votes:,} of {human.votes:,} votes were cast by simulated raters, "
+        "not by people. The ratings show how the arena works, and nothing about human taste."
+    )
+    if human.simulated_by:
+        yield (
+            f"Simulated raters followed the scores {', '.join(human.simulated_by)}: that ratings "
+            "agree with these was put in, and says nothing of whether people would."
+        )
 
 
 def _rows(
@@ -131,6 +169,9 @@ def _rows(
         for spec in run.manifest.models
         if spec.name in of_model
     ]
+    if human:
+        known = {row.model for row in rows}
+        rows += [row for row in _unmeasured(human) if row.model not in known]
     return sorted(rows, key=lambda r: _rank_key(r, [card for card, _ in scored]))
 
 

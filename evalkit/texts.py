@@ -28,7 +28,8 @@ def markdown(board: Leaderboard) -> str:
     seen = views(board)
     lines += [
         "",
-        "Intervals are 95 %, clustered by prompt for scores."
+        "Intervals are 95 %"
+        + (", clustered by prompt for scores." if board.metrics or not board.human else ".")
         + (f" Ratings: {board.human.headline.method}." if board.human else ""),
     ]
     for view in seen:
@@ -41,16 +42,24 @@ def markdown(board: Leaderboard) -> str:
 
 def _headline(board: Leaderboard) -> Iterator[str]:
     head = ["model", *(["rank", board.human.unit] if board.human else [])]
-    head += [c.name for c in board.metrics] + ["steps", "s/image", "memory", "licence"]
+    head += [c.name for c in board.metrics]
+    head += ["steps", "s/image", "memory", "licence"] if board.manifest else ["votes"]
     rows = []
     for row in board.rows:
         cells = [row.model]
         cells += [wording.rank(row.human), wording.rated(row.human)] if board.human else []
         cells += [_measured(row, c) for c in board.metrics]
-        cells += [str(row.steps or NONE), figure(row.seconds)]
-        cells += [wording.memory(row.peak_memory_mb or row.weights_mb), row.licence or NONE]
-        rows.append(cells)
+        rows.append(cells + (_spent(row) if board.manifest else _cast(row)))
     return wording.table(head, rows)
+
+
+def _spent(row: Row) -> list[str]:
+    memory = wording.memory(row.peak_memory_mb or row.weights_mb)
+    return [str(row.steps or NONE), figure(row.seconds), memory, row.licence or NONE]
+
+
+def _cast(row: Row) -> list[str]:
+    return [f"{row.human.battles:,}" if row.human else NONE]
 
 
 def _measured(row: Row, card: ScorerCard) -> str:

@@ -31,6 +31,11 @@ def percent(value: float | None, digits: int = 0) -> str:
     return NONE if value is None else f"{figure(100 * value, digits)} %"
 
 
+def chance(p: float | None) -> str:
+    """Write a p-value; one that is too small for four digits is not written as zero."""
+    return "< 0.0001" if p is not None and p < 0.0001 else figure(p, 4)
+
+
 def interval(low: float | None, high: float | None, digits: int = 3) -> str:
     """Write an interval; nothing where there is none."""
     return "" if low is None or high is None else f"[{figure(low, digits)}, {figure(high, digits)}]"

@@ -151,9 +151,14 @@ def _live(
 @app.command()
 def report(
     database: Database,
-    run: RunFolder,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="The run that drew the pictures; without it, ratings alone."),
+    ] = None,
     study: MaybeStudy = None,
-    out: Annotated[Path | None, typer.Option(help="The report's folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The report's folder; else report, in the run's.")
+    ] = None,
     gallery: Annotated[int, typer.Option(min=1, help="How many prompts it pictures.")] = 24,
     history: HistoryFolder = None,
     criterion: Annotated[
@@ -165,14 +170,14 @@ def report(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write one leaderboard of the run's scores and the study's ratings."""
+    """Write the leaderboard page of a study's ratings, beside the scores of the run it judged."""
     from arena import evidence, leaderboard, studies
     from evalkit import history as kept
 
     left_out = evidence.named(without or [])
     with opened(database) as store:
         name = studies.only_study(store, study)
-        out = out or run / "report"
+        out = out or (run or Path()) / "report"
         paths = leaderboard.write(
             store, name, run, out, criterion, prompts=gallery, without=left_out
         )

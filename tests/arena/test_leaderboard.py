@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from arena import leaderboard, simulation
 from arena.records import Outcome
+from evalkit import history, pages, report, schema
 from evalkit.errors import StudyError
 from tests.arena.conftest import MODELS
 from tests.arena.test_simulation import scored
@@ -80,6 +82,35 @@ def test_the_report_tells_that_votes_were_simulated(store, arena, run, tmp_path)
     assert "60 of 60 votes were cast by simulated raters" in paths["html"].read_text()
     assert board["rows"][0]["model"] == MODELS[0]
     assert "followed the scores" not in paths["html"].read_text()
+
+
+def test_without_a_run_the_page_has_the_ratings_alone(store, arena, tmp_path):
+    for person in ("ann", "bob", "cho"):
+        votes(arena, person, alphabetical, 12)
+    paths = leaderboard.write(store, "s", None, tmp_path / "out")
+    board = json.loads(paths["json"].read_text())
+    Draft202012Validator(schema.leaderboard()).validate(board)
+    assert [row["model"] for row in board["rows"]] == list(MODELS)
+    assert board["manifest"] is None
+    assert board["human"]["boards"][0]["evidence"]["refused"].keys() <= {"fragility", "line"}
+    assert "--run" not in board["commands"][-1]
+    for form in ("html", "md"):
+        assert "made of votes alone" in paths[form].read_text()
+    index = history.keep(paths, tmp_path / "history")
+    assert "36" in index.read_text()
+
+
+def test_models_that_the_run_did_not_draw_are_in_the_table_and_named(store, arena, run, tmp_path):
+    for person in ("ann", "bob", "cho"):
+        votes(arena, person, alphabetical, 12)
+    human = leaderboard.human(store, "s")
+    whole = human.headline
+    cells = {("stranger" if m == MODELS[0] else m): c for m, c in whole.ratings.items()}
+    human = human.model_copy(update={"boards": (whole.model_copy(update={"ratings": cells}),)})
+    board = report.build(run, human)
+    assert {row.model for row in board.rows} == {*MODELS, "stranger"}
+    assert any(b.startswith("Of stranger there are votes") for b in board.banners)
+    assert pages.html(board)
 
 
 def test_the_report_tells_which_scores_the_simulated_raters_followed(store, arena, run, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evalkit.board import Difference, Human, HumanCell, RatingBoard
 from evalkit.findings import findings
+from tests import boards
 from tests.fakes import row_of
 
 
@@ -67,6 +68,20 @@ def test_few_steps_are_set_beside_many_whoever_leads():
     assert "equivalent" not in below, "who is surely better is not called equivalent beside"
     ahead = Difference(first="student", second="teacher", difference=30, low=5, high=70, p=0.01)
     assert "is rated above teacher (28 steps): +30 Elo [5, 70], in" in said(rows[::-1], ahead)[1]
+
+
+def test_with_two_questions_each_sentence_says_of_which_it_speaks():
+    names = ("a", "b")
+    two = boards.board(names, ("quality", "alignment"))
+    sentences = list(findings(two.rows, two.human))
+    assert [s.split(":")[0] for s in sentences] == [
+        "On quality",
+        "How fragile on quality",
+        "Scores against people on quality",
+        "On alignment",
+    ]
+    one = boards.board(names)
+    assert all(" on quality" not in s for s in findings(one.rows, one.human))
 
 
 def test_what_has_no_rating_is_named():

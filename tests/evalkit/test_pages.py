@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from jsonschema import Draft202012Validator
 
-from evalkit import pages, schema
+from evalkit import pages, report, schema
 from evalkit.board import HumanCell
 from evalkit.evidence import Evidence
 from tests import boards
@@ -114,6 +114,62 @@ def test_the_table_is_sorted_filtered_and_rated_by_category(visit):
     assert shown() == ["d", "c", "b", "a", "e"]
     page.get_by_label("Ratings over").select_option(index=0)
     assert "1,070" in page.locator(".board tbody tr").first.inner_text()
+
+
+@pytest.mark.browser
+def test_pictures_are_filtered_by_category_and_prompt(visit):
+    made = boards.board(("a", "b"))
+    lines = [
+        made.sheet[0].model_copy(update={"prompt": f"{kind} {i}", "category": kind})
+        for kind in ("food", "cats")
+        for i in range(2)
+    ]
+    page = visit(made.model_copy(update={"sheet": tuple(lines)}))
+    shown = page.locator("article:visible .line")
+
+    def prompts():
+        return [text.rpartition(" · ")[0].rpartition(" ")[0] for text in shown.all_inner_texts()]
+
+    assert prompts() == ["food 0", "food 1", "cats 0", "cats 1"]
+    page.locator("#prompt").select_option("food 1")
+    assert prompts() == ["food 1"]
+    page.locator("#kind").select_option("cats")
+    assert prompts() == ["cats 0", "cats 1"], "another category is not emptied by the old prompt"
+    page.locator("#prompt").select_option("cats 1")
+    assert prompts() == ["cats 1"]
+    page.locator("#kind").select_option("")
+    assert len(prompts()) == 4
+
+
+@pytest.mark.browser
+def test_votes_alone_are_a_page_too(visit):
+    made = boards.board(("a", "b"), ("quality", "alignment"))
+    page = visit(report.of_votes(made.human), 360)
+    assert Axe().run(page).violations_count == 0
+    assert page.complaints == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.get_by_text("made of votes alone").is_visible()
+    assert page.locator(".board:visible thead th").all_inner_texts()[-1].startswith("Votes")
+    assert page.get_by_role("heading", name="Pictures").count() == 0
+
+
+@pytest.mark.browser
+def test_paper_has_what_a_click_would_open_and_every_column(visit, tmp_path):
+    page = visit(boards.board(NAMES["twenty"][:8]), 700)
+    closed = page.get_by_text("better beyond chance").or_(page.get_by_text("statistically tied"))
+    assert not closed.first.is_visible()
+    page.emulate_media(media="print")
+    assert closed.first.is_visible()
+    assert not page.locator("details.long pre").is_visible()
+    matrix, body = page.locator(".matrix").bounding_box(), page.locator("body").bounding_box()
+    assert matrix["x"] + matrix["width"] <= body["x"] + body["width"] + 1
+
+
+@pytest.mark.parametrize(("models", "row"), [(1, 1), (8, 8), (9, 5), (12, 6), (17, 6), (20, 7)])
+def test_no_picture_stands_alone_on_its_row(models, row):
+    names = [f"m{i}" for i in range(models)]
+    assert pages.html(boards.board(names)).count(f'style="--row:{row}"') == 1
+    assert models <= row or models % row == 0 or models % row >= row - 2
 
 
 @pytest.mark.browser

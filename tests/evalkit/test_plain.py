@@ -27,6 +27,13 @@ def test_a_removal_that_was_not_found_has_no_number():
     assert plain.removal(one) == ("Leave out whole raters", "more than 25 % of 24, if any", "–")
 
 
+def test_what_decides_is_never_nought_percent():
+    one = Removal(what="answers", number=1, of=3439, votes=1, first="b", searched=0.25)
+    assert plain.removal(one)[1] == "1 of 3,439 (under 0.1 %)"
+    assert plain.part(2, 3439) == "0.1 %"
+    assert plain.part(0, 9) == "0.0 %"
+
+
 def test_one_rater_who_decides_is_named():
     one = LeftOut(
         what="rater", of=9, name="r", votes=3, model="a", moved=5, others_first=("r", "s")

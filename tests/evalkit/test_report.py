@@ -161,7 +161,7 @@ def test_a_page_without_script_hides_nothing(scored, human):
 def test_pictures_tell_the_battles_they_fought(scored, human):
     made = next(g for g in scored.generations() if g.image)
     board = report.build(scored, human, fought={made.id: Fought(won=3, lost=1, drawn=2)})
-    assert pages.html(board).count("3 won, 1 lost, 2 drawn") == 1
+    assert pages.html(board).count("won 3, lost 1, tied 2") == 1
 
 
 def test_the_gallery_has_as_many_prompts_as_asked(scored):

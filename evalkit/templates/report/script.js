@@ -1,8 +1,15 @@
 "use strict";
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 for (const bar of all(".filters")) bar.hidden = !bar.querySelector("select");
-document.getElementById("prompt")?.addEventListener("change", ({ target }) =>
-  all("[data-prompt]").forEach(a => a.hidden = target.value !== "" && a.dataset.prompt !== target.value));
+const chosen = id => document.getElementById(id)?.value ?? "";
+for (const id of ["kind", "prompt"]) document.getElementById(id)?.addEventListener("change", () => {
+  if (id === "kind") {
+    document.getElementById("prompt").value = "";
+    for (const option of all("#prompt [data-kind]")) option.hidden = option.disabled = !suits(option);
+  }
+  for (const line of all("[data-prompt]")) line.hidden = !suits(line) || !["", line.dataset.prompt].includes(chosen("prompt"));
+});
+function suits(element) { return ["", element.dataset.kind].includes(chosen("kind")); }
 
 for (const view of all(".question")) {
   const board = view.querySelector(".board"), rows = all("tbody tr", board), original = new Map();
