@@ -17,11 +17,12 @@ import httpx
 import pytest
 from PIL import Image
 
-from arena import app, battles, blindness, conditions, guard, page, pictures, rehearsal, studies
-from arena.battles import Arena
+from arena import app, blindness, conditions, guard, page, pictures, rehearsal, studies
+from arena.battles import Arena, held
 from arena.blindness import Blindness, judge
 from arena.leaks import Secrets
 from arena.listening import Evidence, Heard
+from arena.records import Outcome
 from arena.store import Store
 from arena.visiting import client
 from evalkit.errors import StudyError
@@ -122,7 +123,7 @@ def counted(patch: Patch, run: Run) -> None:
     counting = SimpleNamespace(
         token_urlsafe=lambda size: f"{next(number):04d}", token_hex=secrets.token_hex
     )
-    patch.setattr(battles, "secrets", counting)
+    patch.setattr(held, "secrets", counting)
 
 
 def shared(patch: Patch, run: Run) -> None:
@@ -248,7 +249,7 @@ def test_a_copy_holds_the_pictures_and_nobody_s_votes(study: Store) -> None:
     battle = arena.open(rater)
     assert battle
     assert battle.token
-    arena.cast(battle.token, rater, battles.Outcome.LEFT)
+    arena.cast(battle.token, rater, Outcome.LEFT)
     with rehearsal.copied(study, "s", cells=2) as copy, copy.reading() as facts:
         key, found = facts.study("s")
         assert len(facts.entries(key)) == 2 * len(MODELS)
