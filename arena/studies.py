@@ -1,4 +1,4 @@
-"""Making studies: pictures of a run become entries, votes held elsewhere become battles."""
+"""Making studies: their rules, and the pictures of a run that become their entries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from arena import pictures
 from arena.clock import now
@@ -15,14 +15,11 @@ from arena.facts import Facts
 from arena.facts.votes import VoteRow
 from arena.languages import SOURCE, Language, message
 from arena.protocol import Criterion, Pictures, Protocol, Question, Raters, Text
-from arena.records import Entry, Outcome, Purpose, Study, Vote
+from arena.records import Entry, Purpose, Study
 from arena.store import Store
 from evalkit.errors import ImageError, StudyError, UnknownNameError
 from evalkit.records import Generation
 from evalkit.runs import Run
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # Our words for what is asked in the studies of Imagen 3 (arXiv 2408.07009, section 3.1) and of
 # Stable Diffusion 3 (arXiv 2403.03206, section 5): preference, visual quality, prompt following.
@@ -133,7 +130,7 @@ def load(store: Store, run: Run, plan: Study, *, amend: bool | None = None) -> L
         raise StudyError(f"The run {run.path} has no pictures. Make some with: evalkit generate")
     sizes = {pictures.size(run.images, str(g.image)) for g in drawn}
     with store.writing() as facts:
-        key, study = _open_or_add(facts, plan, amend=amend)
+        key, study = open_or_add(facts, plan, amend=amend)
         known = facts.entries(key)
         facts.add_entries(key, new := _new_entries(run, drawn, known))
         facts.add_entries(key, _example_entries(plan.protocol, known))
@@ -145,28 +142,6 @@ def load(store: Store, run: Run, plan: Study, *, amend: bool | None = None) -> L
         _check_examples(study.protocol, facts.entries(key))
     entries = len(new) + sum(competes(e) for e in known)
     return Loaded(study, len(new), entries, len(made) - len(drawn))
-
-
-def import_votes(store: Store, plan: Study, frame: pd.DataFrame, digest: str) -> int:
-    """Record votes held elsewhere, all or none; refuse a file that is already in the study."""
-    with store.writing() as facts:
-        key, study = _open_or_add(facts, plan)
-        _check_criterion(frame, study)
-        for earlier in facts.events(key, "import"):
-            if earlier.detail.get("sha256") == digest:
-                raise StudyError(
-                    f"The study {study.name!r} already has these votes: imported {earlier.at}."
-                )
-        facts.add_event(key, "import", at=now(), detail={"sha256": digest, "votes": len(frame)})
-        rows = frame.to_dict("records")
-        ids = facts.add_battles(key, list(_imported_battles(facts, key, study, rows)))
-        facts.add_votes([_imported_vote(i, row) for i, row in zip(ids, rows, strict=True)])
-    return len(rows)
-
-
-def left_behind(frame: pd.DataFrame) -> list[str]:
-    """Name the columns of a votes.csv that say something which a study does not keep."""
-    return [str(name) for name in frame.columns if name not in _KEPT and frame[name].notna().any()]
 
 
 def only_study(store: Store, name: str | None) -> str:
@@ -207,7 +182,8 @@ def _in_each(words: str, languages: Sequence[str]) -> Text:
     return said if len(said) > 1 else next(iter(said.values()), words)
 
 
-def _open_or_add(facts: Facts, plan: Study, *, amend: bool | None = None) -> tuple[int, Study]:
+def open_or_add(facts: Facts, plan: Study, *, amend: bool | None = None) -> tuple[int, Study]:
+    """Return a study and its key, made where it is new; its rules change only on demand."""
     if plan.name not in facts.studies():
         facts.add_study(plan)
     key, study = facts.study(plan.name, lock=True)
@@ -322,85 +298,3 @@ def _check_same_place(run: Run, known: Iterable[Entry]) -> None:
                 f"{entry.model!r}. Keep the runs of a study side by side in one folder named runs: "
                 "they share one folder of images."
             )
-
-
-def _check_criterion(frame: pd.DataFrame, study: Study) -> None:
-    found = set(frame["criterion"].dropna()) if "criterion" in frame else set()
-    asked = ", ".join(study.criteria)
-    if others := sorted(found - set(study.criteria)):
-        raise StudyError(
-            f"The study {study.name!r} asks for {asked}; the votes also answer "
-            f"{', '.join(others)}. Import each criterion into a study of its own."
-        )
-    if len(study.criteria) > 1 and ("criterion" not in frame or frame["criterion"].isna().any()):
-        raise StudyError(
-            f"The study {study.name!r} asks for {asked}, and votes of the file do not say which "
-            "they answer. Name it in the column criterion."
-        )
-
-
-def _imported_battles(
-    facts: Facts, key: int, study: Study, rows: list[dict[Any, Any]]
-) -> Iterable[dict[str, Any]]:
-    entries = _imported_entries(facts, key, rows)
-    raters = _imported_raters(facts, rows)
-    ordinals = facts.next_ordinals(key)
-    at = now()
-    for row in rows:
-        rater = raters.get(_text(row, "rater"))
-        ordinal = ordinals.get(rater, 0) if rater is not None else 0
-        if rater is not None:
-            ordinals[rater] = ordinal + 1
-        left, right = entries[_place(row, "left")], entries[_place(row, "right")]
-        battle: dict[str, Any] = {"left_id": left, "right_id": right, "rater_id": rater}
-        battle |= {"ordinal": ordinal, "opened_at": at, "draw_probability": None, "token": None}
-        battle |= {"redo_of": None, "criterion": _text(row, "criterion") or study.criteria[0]}
-        battle |= {"purpose": _text(row, "purpose") or "rating"}
-        yield battle | {"expected": _text(row, "gold") or None}
-
-
-def _imported_entries(
-    facts: Facts, key: int, rows: list[dict[Any, Any]]
-) -> dict[tuple[str, str, str], int]:
-    """Return the ids of entries without pictures, made where they are new."""
-    entries = (e for e in facts.entries(key) if e.image is None)
-    known = {(e.model, e.prompt_id, e.category): e.id for e in entries}
-    needed = {_place(row, side): None for row in rows for side in ("left", "right")}
-    new = [place for place in needed if place not in known]
-    blank = {"generation_id": None, "fingerprint": None, "prompt": "", "seed": None, "image": None}
-    named = [dict(zip(("model", "prompt_id", "category"), place, strict=True)) for place in new]
-    ids = facts.add_entries(key, [blank | names for names in named])
-    return known | dict(zip(new, ids, strict=True))
-
-
-def _place(row: Mapping[Any, Any], side: str) -> tuple[str, str, str]:
-    return row[side], _text(row, "prompt"), _text(row, "category")
-
-
-def _imported_raters(facts: Facts, rows: list[dict[Any, Any]]) -> dict[str, int]:
-    labels = dict.fromkeys(_text(row, "rater") for row in rows)
-    found = ((label, facts.rater_labelled(label)) for label in labels if label)
-    return {label: (known or facts.add_rater(label)).id for label, known in found}
-
-
-def _imported_vote(battle_id: int, row: Mapping[Any, Any]) -> Vote:
-    seconds = row.get("seconds")
-    return Vote(
-        battle_id=battle_id,
-        outcome=Outcome(row["winner"]),
-        cast_at=now(),
-        seconds=None if seconds is None or seconds != seconds else seconds,
-        simulated=bool(row.get("simulated", False)),
-        language=_text(row, "language") or None,
-    )
-
-
-_KEPT = (
-    *("left", "right", "winner", "rater", "prompt", "criterion", "seconds", "simulated"),
-    *("category", "purpose", "gold", "language"),
-)
-
-
-def _text(row: Mapping[Any, Any], column: str) -> str:
-    value = row.get(column)
-    return value if isinstance(value, str) else ""

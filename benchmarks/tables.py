@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.frechet import Distance
 from evalkit import comparison, summary
-from evalkit.prompts import TASKS
+from evalkit.geneval import TASKS
 from evalkit.records import ScorerCard
 
 

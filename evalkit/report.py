@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from evalkit import beside, departures, findings, gallery, published, summary
 from evalkit.board import Cell, Fought, Human, Leaderboard, Row, memory_tier, step_tier
 from evalkit.errors import EvalkitError
-from evalkit.prompts import TASKS
+from evalkit.geneval import TASKS
 from evalkit.records import Cost, Generation, Manifest, ModelSpec, Score, ScorerCard
 from evalkit.runs import Run
 from evalkit.wording import listing

@@ -18,15 +18,12 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import ValidationError
-
+from evalkit import journal
 from evalkit.errors import ImageError, RunError
 from evalkit.images import ImageStore
 from evalkit.prompts import Suite, load, to_jsonl
@@ -43,11 +40,6 @@ from evalkit.records import (
     SetFigure,
     digest,
 )
-
-R = TypeVar("R", bound=Record)
-
-_PART = ".part"
-"""How the name of a file ends that is still being written."""
 
 
 class Run:
@@ -68,10 +60,10 @@ class Run:
         text = "\n".join(to_jsonl(suite)) + "\n"
         if path.exists() and not _unfinished(path, text):
             raise RunError(f"{path} already holds something that is not a run. Name a new folder.")
-        with _disk(path):
+        with journal.disk(path):
             path.mkdir(parents=True, exist_ok=True)
             # The manifest comes last: a folder without one was never a run.
-            _write_whole(path / "suite.jsonl", text)
+            journal.write_whole(path / "suite.jsonl", text)
         run = cls(path, manifest, suite)
         run._save(manifest)
         return run
@@ -115,7 +107,7 @@ class Run:
 
     def generations(self) -> list[Generation]:
         """Return every generation; where one was made again, the last row counts."""
-        rows = _read(self.path / "generations.jsonl", Generation)
+        rows = journal.read(self.path / "generations.jsonl", Generation)
         return list({g.id: g for g in rows}.values())
 
     def add(self, generations: Sequence[Generation]) -> None:
@@ -126,32 +118,32 @@ class Run:
 
     def truths(self) -> dict[str, tuple[str, ...]]:
         """Map generation ids to the faults that their generator put in on purpose."""
-        rows = _read_json(self.path / "truths.jsonl")
+        rows = journal.read_json(self.path / "truths.jsonl")
         return {row["generation_id"]: tuple(row["faults"]) for row in rows}
 
     def add_truths(self, truths: dict[str, tuple[str, ...]]) -> None:
         """Record what a generator knows of its own pictures."""
         lines = (json.dumps({"generation_id": k, "faults": v}) for k, v in truths.items())
-        _append(self.path / "truths.jsonl", lines)
+        journal.append(self.path / "truths.jsonl", lines)
 
     def cards(self) -> list[ScorerCard]:
         """Return the cards of the scorers that have scored this run, by name."""
         paths = sorted((self.path / "scores").glob("*.card.json"))
-        return [_read_record(p, ScorerCard) for p in paths]
+        return [journal.read_record(p, ScorerCard) for p in paths]
 
     def scores(self, card: ScorerCard) -> list[Score]:
         """Return one scorer's scores; where one was made again, the last row counts."""
-        rows = _read(self.path / "scores" / f"{card.key}.jsonl", Score)
+        rows = journal.read(self.path / "scores" / f"{card.key}.jsonl", Score)
         return list({s.generation_id: s for s in rows}.values())
 
     def add_scores(self, card: ScorerCard, scores: Sequence[Score]) -> None:
         """Append scores; refuse those of other weights than the card in the folder names."""
         path = self.path / "scores" / f"{card.key}.card.json"
-        with _disk(path):
+        with journal.disk(path):
             if not path.exists():
                 path.parent.mkdir(exist_ok=True)
-                _write_whole(path, card.model_dump_json(indent=2) + "\n")
-        if (kept := _read_record(path, ScorerCard)) != card:
+                journal.write_whole(path, card.model_dump_json(indent=2) + "\n")
+        if (kept := journal.read_record(path, ScorerCard)) != card:
             raise RunError(
                 f"{card.key} has already scored {self.path} with {_maker(kept)}; now it would use "
                 f"{_maker(card)}. Use the same weights, or move {path.stem} and its scores away."
@@ -161,7 +153,7 @@ class Run:
     def costs(self) -> list[Cost]:
         """Return what the run's models cost: of each and each batch size, the last measurement."""
         known = {m.fingerprint for m in self.manifest.models}
-        rows = _read(self.path / "costs.jsonl", Cost)
+        rows = journal.read(self.path / "costs.jsonl", Cost)
         newest = {(c.model, c.batch): c for c in rows if c.fingerprint in known}
         order = {m.name: i for i, m in enumerate(self.manifest.models)}
         return sorted(newest.values(), key=lambda c: (order.get(c.model, len(order)), c.batch))
@@ -180,7 +172,7 @@ class Run:
     def sets(self) -> list[SetFigure]:
         """Return the figures of whole sets: the last of each kind, of the pictures as they are."""
         now = self.picture_sets()
-        rows = _read(self.path / "sets.jsonl", SetFigure)
+        rows = journal.read(self.path / "sets.jsonl", SetFigure)
         kept = (f for f in rows if now.get(f.model) == f.pictures)
         last = {(f.model, f.metric, f.reference_digest, f.resize): f for f in kept}
         order = {m.name: i for i, m in enumerate(self.manifest.models)}
@@ -255,13 +247,13 @@ class Run:
             self._save(manifest)
 
     def _save(self, manifest: Manifest) -> None:
-        with _disk(self.path):
+        with journal.disk(self.path):
             text = manifest.model_dump_json(indent=2) + "\n"
-            _write_whole(self.path / "manifest.json", text)
+            journal.write_whole(self.path / "manifest.json", text)
         self.manifest = manifest
 
     def _append(self, name: str, records: Iterable[Record]) -> None:
-        _append(self.path / name, (r.model_dump_json() for r in records))
+        journal.append(self.path / name, (r.model_dump_json() for r in records))
 
 
 def _lines_of(records: Iterable[Record]) -> str:
@@ -272,100 +264,14 @@ def _maker(card: ScorerCard) -> str:
     return " and ".join(f"{w.id} ({w.revision or w.digest})" for w in card.weights) or "no weights"
 
 
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RunError(
-            f"{path} could not be written: {error.strerror or error}. Nothing recorded so far is "
-            "lost; mend the cause and run the same command again."
-        ) from error
-
-
 def _unfinished(path: Path, suite: str) -> bool:
     """Say whether a folder holds no more than the beginning of this suite's run."""
     return path.is_dir() and all(
         file.name == ".lock"
-        or file.suffix == _PART
+        or file.suffix == journal.PART
         or (file.name == "suite.jsonl" and file.read_bytes() == suite.encode())
         for file in path.iterdir()
     )
-
-
-def _write_whole(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=_PART)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except OSError:
-        with suppress(OSError):
-            Path(temporary).unlink()
-        raise
-
-
-def _append(path: Path, lines: Iterable[str]) -> None:
-    """Append whole lines after cutting off a torn one; a kill in between tears only the last."""
-    text = "".join(f"{line}\n" for line in lines).encode()
-    if not text:
-        return
-    with _disk(path), path.open("a+b") as stream:
-        _cut_torn_line(stream)
-        stream.write(text)
-        stream.flush()
-
-
-def _cut_torn_line(stream: Any) -> None:
-    size = stream.seek(0, os.SEEK_END)
-    if size == 0:
-        return
-    stream.seek(-1, os.SEEK_END)
-    if stream.read(1) == b"\n":
-        return
-    stream.seek(0)
-    stream.truncate(stream.read().rfind(b"\n") + 1)
-    stream.seek(0, os.SEEK_END)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the whole lines of a file with their numbers; a torn last line is not one."""
-    if path.exists():
-        *whole, _torn = path.read_bytes().split(b"\n")
-        yield from enumerate(whole, 1)
-
-
-def _read(path: Path, record: type[R]) -> Iterator[R]:
-    for number, line in _lines(path):
-        try:
-            yield record.model_validate_json(line)
-        except ValidationError as error:
-            raise _damaged(path, number, line, error.errors()[0]["msg"]) from error
-
-
-def _read_json(path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in _lines(path):
-        try:
-            yield json.loads(line)
-        except ValueError as error:
-            raise _damaged(path, number, line, str(error)) from error
-
-
-def _damaged(path: Path, number: int, line: bytes, why: str) -> RunError:
-    shown = line[:80].decode(errors="replace")
-    return RunError(
-        f"{path}, line {number} is damaged ({why}): {shown!r}. Delete the line; what it recorded "
-        "is done again by the same command."
-    )
-
-
-def _read_record(path: Path, record: type[R]) -> R:
-    try:
-        return record.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
 
 
 def _read_manifest(path: Path) -> Manifest:
@@ -379,4 +285,4 @@ def _read_manifest(path: Path) -> Manifest:
             f"{path} has schema version {found!r}; this program reads {SCHEMA_VERSION}. "
             "Use the evalkit that made it: pip install 'evalkit==...' as named in its packages."
         )
-    return _read_record(path, Manifest)
+    return journal.read_record(path, Manifest)

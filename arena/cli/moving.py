@@ -84,7 +84,7 @@ def votes_import(
     as_json: AsJson = False,
 ) -> None:
     """Take in votes held elsewhere, or the study of a bundle: all of a file or none."""
-    from arena import archive, studies, votes
+    from arena import archive, importing, studies, votes
 
     if archive.is_one(file):
         _import_bundle(database, file, study, as_json)
@@ -95,8 +95,8 @@ def votes_import(
         named = criterion or votes.only_criterion(frame)
         asked = named or studies.criterion_of(store, name) or "overall"
         plan = studies.describe(name, asked, question=question or studies.question_of(asked))
-        count = studies.import_votes(store, plan, frame, votes.file_digest(file))
-    lost = studies.left_behind(frame)
+        count = importing.import_votes(store, plan, frame, votes.file_digest(file))
+    lost = importing.left_behind(frame)
     if as_json:
         print_json({"study": name, "imported": count, "left_behind": lost})
         return

@@ -98,7 +98,7 @@ def geneval_rows(
 def geneval_summary(results: Path, as_json: AsJson = False) -> None:
     """Sum up a results.jsonl, GenEval's or ours, as GenEval's script does, with intervals."""
     from evalkit import score as stage
-    from evalkit.prompts import TASKS
+    from evalkit.geneval import TASKS
 
     found = stage.results_summary(results)
     tasks, best = found.categories, found.prompt_best or 0

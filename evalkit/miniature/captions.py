@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evalkit.geneval import NUMBER_WORDS, article, plural
 from evalkit.miniature.facts import OPPOSITE, Facts, of_text
 from evalkit.miniature.layout import stands
 from evalkit.miniature.scenes import (
@@ -19,7 +20,6 @@ from evalkit.miniature.scenes import (
     text_for,
     truths,
 )
-from evalkit.prompts import NUMBER_WORDS, article, plural
 from evalkit.records import Clause, Requirements
 
 OPENINGS = ("a photo of ", "a picture of ", "an image of ", "a drawing of ", "")

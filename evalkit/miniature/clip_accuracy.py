@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from evalkit.geneval import article
 from evalkit.miniature import views
 from evalkit.miniature.captions import Sentence, miss
 from evalkit.miniature.rendering import Rendered, Scene
@@ -32,7 +33,6 @@ from evalkit.miniature.scenes import (
     shows,
     text_for,
 )
-from evalkit.prompts import article
 from evalkit.records import Requirements
 from evalkit.scorers.detection import Detection
 from evalkit.weights import MINIATURE_ROOT

@@ -17,29 +17,22 @@ how it learns, in phases of a fixed number of optimiser steps:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
 import torch
 from diffusers import SD3Transformer2DModel
 from torch import nn
-from torch.nn import functional
 
 from evalkit.miniature import sd3, selection, students
-from evalkit.miniature.adversary import Adversary
 from evalkit.miniature.data import WORK
-from evalkit.miniature.latents import scenes
+from evalkit.miniature.lessons import Guided, Matched, Matrices, Phase, Progress
+from evalkit.miniature.teaching import BATCH, Teaching
 from evalkit.miniature.training import Plan, Row, fit, plot
-from evalkit.miniature.trajectories import POINTS, SHARD, Guide, Trajectories, trajectories
 from evalkit.records import digest
-from evalkit.weights import content_digest
 
-BATCH = 16
-SCENES, PATHS = 24_000, 2000
-"""Scenes whose captions and latents are used, and teacher's paths."""
 CHECKS = 3
 """Batches whose loss is the curve's validation."""
 SPLIT_AVERAGE = 0.99
@@ -48,19 +41,6 @@ SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
 """Shares of the branch for clean times that are tried at the merge; the paper has 3:7."""
 BOUNDARY = 0.5
 """The time at which the two branches part."""
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One part of a student's training: which lesson, for how many optimiser steps."""
-
-    lesson: str
-    steps: int
-    rate: float
-    start: int = 0
-    """``progress``: the number of steps of the student in this phase; 0 for its own."""
-    adversarial: float = 0.0
-    """Weight of the adversarial loss."""
 
 
 @dataclass(frozen=True)
@@ -90,230 +70,6 @@ STUDENTS: Mapping[str, Student] = MappingProxyType(
     }
 )
 """Every student has a thousand optimiser steps of ``BATCH`` captions."""
-
-
-Matrices = dict[str, torch.Tensor]
-
-
-class Teaching:
-    """What all lessons draw on: the guided teacher, its paths, captions and scenes."""
-
-    def __init__(self, teacher: Path, work: Path, *, short: bool = False) -> None:
-        transformer, reader = sd3.load(teacher)
-        self.attention = sd3.weigh(transformer)
-        self.guide = Guide(transformer.requires_grad_(False), reader)
-        self.teacher, self.work, self.short = teacher, work, short
-        self.name = f"{content_digest(teacher)[-12:]}-{self.guide.scale:g}{'-short' * short}"
-        count = 1000 if short else SCENES
-        self._data = scenes(count, work=work, simple=short)
-        texts = [t.decode() for t in self._data.texts.ravel()]
-        self._ids = reader.ids(texts).view(*self._data.texts.shape, -1)
-
-    @cached_property
-    def _paths(self) -> Trajectories:
-        ids = self._ids[: SHARD if self.short else PATHS, 0]
-        return trajectories(self.guide, self.teacher, ids, work=self.work)
-
-    def text(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Read captions without learning to."""
-        with torch.no_grad():
-            found: tuple[torch.Tensor, torch.Tensor] = self.guide.texts(ids)
-        return found
-
-    def path(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw a batch of the teacher's paths [N, points, ...] and their captions."""
-        at = torch.randint(len(self._paths), (BATCH,), generator=generator)
-        return torch.from_numpy(self._paths.points[at.numpy()]).float(), self._paths.ids[at]
-
-    def captions(self, generator: torch.Generator) -> torch.Tensor:
-        """Draw a batch of captions."""
-        return self.scene(generator)[1]
-
-    def scene(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw a batch of scenes' latents and their captions."""
-        at = torch.randint(len(self._data), (BATCH,), generator=generator)
-        which = torch.randint(self._ids.shape[1], (BATCH,), generator=generator)
-        return torch.from_numpy(self._data.latents[at.numpy()]).float(), self._ids[at, which]
-
-
-def noise_for(ids: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Draw noise for a batch of captions."""
-    return torch.randn(len(ids), sd3.CHANNELS, sd3.SIDE, sd3.SIDE, generator=generator)
-
-
-class Guided:
-    """Trajectory guidance: from a point of the teacher's path the step ends on its next one."""
-
-    def __init__(self, teaching: Teaching, student: SD3Transformer2DModel, steps: int) -> None:
-        self.teaching, self.student = teaching, student
-        self.schedule = students.times(steps)
-        if POINTS % steps:
-            raise ValueError(
-                f"paths are kept at {POINTS} stretches, which {steps} steps cannot take"
-            )
-
-    def loss(self, generator: torch.Generator) -> torch.Tensor:
-        """Return the squared distance of where the steps end, for a step by lot."""
-        points, ids = self.teaching.path(generator)
-        return self._distance(
-            points, ids, torch.randint(self.steps, (len(ids),), generator=generator)
-        )
-
-    @property
-    def steps(self) -> int:
-        """The student's number of steps."""
-        return len(self.schedule) - 1
-
-    def _distance(
-        self, points: torch.Tensor, ids: torch.Tensor, step: torch.Tensor
-    ) -> torch.Tensor:
-        stride = (points.shape[1] - 1) // self.steps
-        rows = torch.arange(len(ids))
-        start, end = points[rows, step * stride], points[rows, (step + 1) * stride]
-        time = torch.tensor(self.schedule)[step]
-        found = sd3.velocity(self.student, start, time, *self.teaching.text(ids))
-        return functional.mse_loss(start - found / self.steps, end) * self.steps
-
-
-class Progress:
-    """Progressive distillation: one step does two of an elder's, from noisy scenes."""
-
-    def __init__(
-        self,
-        teaching: Teaching,
-        student: SD3Transformer2DModel,
-        steps: int,
-        elder: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
-    ) -> None:
-        self.teaching, self.student, self.steps, self.elder = teaching, student, steps, elder
-
-    def loss(self, generator: torch.Generator) -> torch.Tensor:
-        """Return the squared distance of where the steps end, for a step by lot."""
-        latents, ids = self.teaching.scene(generator)
-        step = torch.randint(self.steps, (len(ids),), generator=generator)
-        time, half = 1 - step / self.steps, 0.5 / self.steps
-        t = time.view(-1, 1, 1, 1)
-        start = (1 - t) * latents + t * noise_for(ids, generator)
-        with torch.no_grad():
-            middle = start - half * self.elder(start, time, ids)
-            end = middle - half * self.elder(middle, time - half, ids)
-        found = sd3.velocity(self.student, start, time, *self.teaching.text(ids))
-        return functional.mse_loss(start - found / self.steps, end) * self.steps
-
-
-class Matched(nn.Module):
-    """Distribution matching: a student, and a proxy that learns the student's own pictures.
-
-    Both learn at once; each loss is blind to the other's weights.
-    """
-
-    def __init__(
-        self,
-        teaching: Teaching,
-        student: SD3Transformer2DModel,
-        phase: Phase,
-        schedule: Sequence[float],
-        only: Sequence[int] | None = None,
-        proxy: Matrices | None = None,
-    ) -> None:
-        super().__init__()
-        self.student = student
-        self.proxy = students.student_of(teaching.guide.transformer)
-        if proxy is not None:
-            students.set_matrices(self.proxy, proxy)
-        self.adversary = Adversary() if phase.adversarial else None
-        self.teaching = teaching
-        self.phase, self.schedule = phase, tuple(schedule)
-        self.only = tuple(range(len(schedule) - 1)) if only is None else tuple(only)
-
-    def loss(self, generator: torch.Generator) -> torch.Tensor:
-        """Walk the student from noise, and return its loss at a step by lot plus the proxy's."""
-        ids = self.teaching.captions(generator)
-        text = self.teaching.text(ids)
-        at = self.only[int(torch.randint(len(self.only), (), generator=generator))]
-        now, then = self.schedule[at], self.schedule[at + 1]
-        with torch.no_grad():
-            start = students.walk(
-                self.student, noise_for(ids, generator), text, self.schedule[: at + 1]
-            )
-        found = sd3.velocity(self.student, start, torch.full((len(ids),), now), *text)
-        point = start + (then - now) * found
-        with torch.no_grad():
-            end = students.walk(self.student, point.detach(), text, self.schedule[at + 1 :])
-        guess = start - now * found
-        if self.phase.lesson == "renoised":
-            # DMD2: the student's guess of the picture, with fresh noise of any strength.
-            time = _any_time(len(ids), generator)
-            moved, seen = guess, _noisy(guess, time, generator)
-        else:
-            # SD3.5-Flash: the point of the walk as it is; a finished picture at its last time.
-            time = torch.full((len(ids),), then or self.schedule[-2])
-            moved, seen = point, point if then else _noisy(point, time, generator)
-        loss = _towards(moved, self._push(seen, guess, time, ids, text))
-        loss = loss + self._proxy_error(end, text, generator)
-        if self.adversary is not None:
-            loss = loss + self._adversarial(self.adversary, guess, text, generator)
-        return loss
-
-    def _push(
-        self,
-        seen: torch.Tensor,
-        guess: torch.Tensor,
-        time: torch.Tensor,
-        ids: torch.Tensor,
-        text: tuple[torch.Tensor, torch.Tensor],
-    ) -> torch.Tensor:
-        """Return where the teacher would have the student's picture go.
-
-        The difference of the teacher's and the proxy's guesses of the clean picture, divided by the
-        student's mean distance from the teacher's (arXiv 2311.18828, eq. 7-8).
-        """
-        t = time.view(-1, 1, 1, 1)
-        with torch.no_grad():
-            theirs = seen - t * self.teaching.guide.velocity(seen, time, ids)
-            ours = seen - t * sd3.velocity(self.proxy, seen, time, *text)
-            size = (guess - theirs).abs().mean(dim=(1, 2, 3), keepdim=True).clamp(min=1e-3)
-            return (theirs - ours) / size
-
-    def _proxy_error(
-        self, end: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor], generator: torch.Generator
-    ) -> torch.Tensor:
-        """Return the proxy's error on the student's pictures, at times it is asked about."""
-        if self.phase.lesson == "renoised":
-            time = _any_time(len(end), generator)
-        else:
-            inner = torch.tensor(self.schedule[1:-1])
-            time = inner[torch.randint(len(inner), (len(end),), generator=generator)]
-        noise = torch.randn(end.shape, generator=generator)
-        t = time.view(-1, 1, 1, 1)
-        found = sd3.velocity(self.proxy, (1 - t) * end + t * noise, time, *text)
-        return functional.mse_loss(found, noise - end)
-
-    def _adversarial(
-        self,
-        adversary: Adversary,
-        end: torch.Tensor,
-        text: tuple[torch.Tensor, torch.Tensor],
-        generator: torch.Generator,
-    ) -> torch.Tensor:
-        scene, ids = self.teaching.scene(generator)
-        pooled = text[1], self.teaching.text(ids)[1]
-        student, judge = adversary.losses(end, scene, pooled, generator)
-        return self.phase.adversarial * student + judge
-
-
-def _towards(x: torch.Tensor, push: torch.Tensor) -> torch.Tensor:
-    """Return a loss whose gradient at ``x`` is ``-push``, but for the mean over its elements."""
-    return 0.5 * functional.mse_loss(x, (x + push).detach())
-
-
-def _any_time(count: int, generator: torch.Generator) -> torch.Tensor:
-    return 0.02 + 0.96 * torch.rand(count, generator=generator)
-
-
-def _noisy(x: torch.Tensor, time: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    t = time.view(-1, 1, 1, 1)
-    return (1 - t) * x + t * torch.randn(x.shape, generator=generator)
 
 
 def train(

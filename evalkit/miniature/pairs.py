@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from evalkit.geneval import plural
 from evalkit.miniature import views
 from evalkit.miniature.captions import Sentence, exactly, miss, word
 from evalkit.miniature.facts import Bools, of_scene
@@ -25,7 +26,6 @@ from evalkit.miniature.scenes import (
     truths,
 )
 from evalkit.miniature.views import Labels, Pixels
-from evalkit.prompts import plural
 from evalkit.records import Requirements
 
 CONTENT = tuple(FAULTS)

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from evalkit.geneval import COLORS
 from evalkit.miniature.facts import COLOR, PER_CLASS
 from evalkit.miniature.pairs import CONTENT, DAMAGE, KINDS, Contests
 from evalkit.miniature.tensors import hurt, normalised, tinted, varied
 from evalkit.miniature.witness import Truth, Witness
-from evalkit.prompts import COLORS
 from evalkit.scorers.image_reward import Tokens
 from evalkit.scorers.reward_net import REWARD_MEAN, REWARD_STD, RewardNet
 

@@ -14,11 +14,11 @@ from types import MappingProxyType
 from typing import Literal
 
 from evalkit.errors import EvalkitError
+from evalkit.geneval import COLORS, POSITIONS, TASKS, caption
 from evalkit.miniature.backdrops import Backdrop, sample_backdrop
 from evalkit.miniature.drawings import drawings
 from evalkit.miniature.layout import GAP, place, relations, stands
 from evalkit.miniature.rendering import Rendered, Scene, SceneObject, extent, render
-from evalkit.prompts import COLORS, POSITIONS, TASKS, caption
 from evalkit.records import Clause, Requirements
 
 __all__ = [

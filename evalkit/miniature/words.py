@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.prompts import CLASSES, COLORS, NUMBER_WORDS, POSITIONS, plural
+from evalkit.geneval import CLASSES, COLORS, NUMBER_WORDS, POSITIONS, plural
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer, PreTrainedTokenizerFast, T5TokenizerFast

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from evalkit.errors import ImageError
-from evalkit.prompts import COLORS
+from evalkit.geneval import COLORS
 from evalkit.scorers.detection import Detection
 from evalkit.scorers.pictures import normalised, square
 

@@ -25,8 +25,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from evalkit.errors import EvalkitError
+from evalkit.geneval import CLASSES
 from evalkit.images import decode
-from evalkit.prompts import CLASSES
 from evalkit.scorers.detection import Detection, Found
 from evalkit.scorers.pictures import pixel_digest
 

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from evalkit.errors import SuiteError
-from evalkit.prompts import COLORS
+from evalkit.geneval import COLORS
 from evalkit.records import Clause, Requirements
 from evalkit.scorers.detection import Box, Detection, Found
 

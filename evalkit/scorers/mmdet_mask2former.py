@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from evalkit.errors import WeightsError
-from evalkit.prompts import CLASSES
+from evalkit.geneval import CLASSES
 from evalkit.scorers.detection import CONVERSION
 from evalkit.scorers.pretrained import load
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from arena import app, blindness, conditions, guard, page, pictures, rehearsal, studies
+from arena import app, blindness, conditions, desk, guard, page, pictures, rehearsal, studies
 from arena.battles import Arena, held
 from arena.blindness import Blindness, judge
 from arena.leaks import Secrets
@@ -137,22 +137,22 @@ def shared(patch: Patch, run: Run) -> None:
 
 
 def talkative(patch: Patch, run: Run) -> None:
-    patch.setattr(app, "_in_words", lambda error: app.Notice("", words=repr(error)))
+    patch.setattr(desk, "_in_words", lambda error: desk.Notice("", words=repr(error)))
 
 
 def failing(patch: Patch, run: Run) -> None:
-    patch.setattr(app.Answer, "model_validate", lambda said: said["choice"])
+    patch.setattr(desk.Answer, "model_validate", lambda said: said["choice"])
 
 
 def tagged(patch: Patch, run: Run) -> None:
-    picture = app.Desk.picture
+    picture = desk.Desk.picture
 
-    def with_tag(self: app.Desk, token: str, side: str, request: app.Request) -> app.Response:
+    def with_tag(self: desk.Desk, token: str, side: str, request: desk.Request) -> desk.Response:
         answer = picture(self, token, side, request)
         answer.headers["ETag"] = f'"{len(answer.body)}"'
         return answer
 
-    patch.setattr(app.Desk, "picture", with_tag)
+    patch.setattr(desk.Desk, "picture", with_tag)
 
 
 def commented(patch: Patch, run: Run) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from arena import columns, studies, votes
+from arena import columns, importing, studies, votes
 from arena.battles import Arena
 from arena.records import Outcome
 from arena.store import Store
@@ -38,8 +38,8 @@ def same(store: Store, study: str) -> pd.DataFrame:
 def test_imported_votes_with_gaps_are_the_same_table(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    studies.import_votes(store, studies.describe("i"), pd.DataFrame(IMPORTED), "1")
-    studies.import_votes(store, studies.describe("other"), pd.DataFrame(IMPORTED), "1")
+    importing.import_votes(store, studies.describe("i"), pd.DataFrame(IMPORTED), "1")
+    importing.import_votes(store, studies.describe("other"), pd.DataFrame(IMPORTED), "1")
     for rows in (1, 3, 500):
         monkeypatch.setattr(columns, "PART", rows)
         assert len(same(store, "i")) == 4
@@ -66,7 +66,7 @@ def test_a_study_without_votes_is_an_empty_table_with_all_columns(
 
 
 def test_a_word_that_many_votes_give_is_one_object(store: Store, tmp_path: Path) -> None:
-    studies.import_votes(store, studies.describe("i"), pd.DataFrame(IMPORTED), "1")
+    importing.import_votes(store, studies.describe("i"), pd.DataFrame(IMPORTED), "1")
     found = columns.standing(store, "i")
     for name in ("left", "rater", "criterion"):
         cells = [one for one in found[name] if isinstance(one, str)]

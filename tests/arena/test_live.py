@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic import command
 
 from arena import database as databases
-from arena import live, studies, tables, votes
+from arena import importing, live, studies, tables, votes
 from arena.audit import audit
 from arena.battles import Arena
 from arena.boards import Asked, by_level
@@ -59,7 +59,7 @@ def many(number: int, seed: int = 0) -> pd.DataFrame:
 
 @pytest.fixture
 def imported(store: Store) -> Store:
-    studies.import_votes(store, studies.describe("s"), many(3000), "0" * 64)
+    importing.import_votes(store, studies.describe("s"), many(3000), "0" * 64)
     return store
 
 
@@ -210,7 +210,7 @@ def test_votes_deleted_by_hand_are_noticed(imported: Store) -> None:
 
 
 def test_counts_of_other_studies_are_left_alone(imported: Store) -> None:
-    studies.import_votes(imported, studies.describe("t"), many(50, seed=1), "1" * 64)
+    importing.import_votes(imported, studies.describe("t"), many(50, seed=1), "1" * 64)
     live.recount(imported, "s")
     assert kept(imported, "t") == standing(imported, "t")
     assert live.board(imported, "t").diagnostics["votes"] == 50

@@ -1,23 +1,20 @@
-"""Studies made of runs and of votes held elsewhere."""
+"""Studies made of runs."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from arena import studies
 from arena.battles import Arena
-from arena.records import Outcome
 from arena.store import Store
 from evalkit.errors import ImageError, StudyError, UnknownNameError
 from evalkit.prompts import Suite
 from evalkit.records import Generation, Prompt
 from evalkit.runs import Run
 from tests.arena.conftest import make_run
-from tests.arena.test_battles import token
 
 
 def entries(store: Store, name: str) -> list[str]:
@@ -162,69 +159,16 @@ def test_the_seed_is_drawn_unless_it_is_given() -> None:
     assert studies.describe("s", seed=0).seed == 0
 
 
-def frame(**more: list[object]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"left": ["a", "b", "a"], "right": ["b", "c", "c"], "winner": ["left", "tie", "both_bad"]}
-        | more
-    )
-
-
-def test_imported_votes_come_out_as_they_went_in(store: Store) -> None:
-    votes = frame(
-        rater=["x", None, "x"], prompt=["1", "2", None], seconds=[1.5, float("nan"), 0.0],
-        simulated=[True, False, False],
-    )  # fmt: skip
-    assert studies.import_votes(store, studies.describe("i"), votes, "1") == 3
-    standing = studies.standing_votes(store, "i")
-    assert [(v.left, v.right, v.winner) for v in standing] == [
-        ("a", "b", "left"),
-        ("b", "c", "tie"),
-        ("a", "c", "both_bad"),
-    ]
-    assert [v.rater for v in standing] == ["x", None, "x"]
-    assert [v.prompt for v in standing] == ["1", "2", ""]
-    assert [v.seconds for v in standing] == [1.5, None, 0.0]
-    assert [v.simulated for v in standing] == [True, False, False]
-
-
-def test_the_same_file_is_imported_once(store: Store) -> None:
-    studies.import_votes(store, studies.describe("i"), frame(), "1")
-    with pytest.raises(StudyError, match="already has these votes"):
-        studies.import_votes(store, studies.describe("i"), frame(), "1")
-    studies.import_votes(store, studies.describe("i"), frame(rater=["x"] * 3), "2")
-    studies.import_votes(store, studies.describe("i"), frame(rater=["x"] * 3), "3")
-    studies.import_votes(store, studies.describe("other"), frame(), "1")
-    assert len(studies.standing_votes(store, "i")) == 9
-    assert len(entries(store, "i")) == 3, "an import's models are entries once"
-
-
-def test_an_import_of_other_questions_is_refused_whole(store: Store) -> None:
-    votes = frame(criterion=["overall", "quality", None])
-    with pytest.raises(StudyError, match="also answer quality"):
-        studies.import_votes(store, studies.describe("i"), votes, "1")
-    with store.reading() as facts:
-        assert facts.studies() == []
-
-
-def test_imported_models_are_never_put_before_a_rater(arena: Arena, store: Store) -> None:
-    studies.import_votes(store, studies.describe("s"), frame(), "1")
-    arena = Arena(store, "s")
-    assert arena.pairs == 12
-    rater = arena.enter("secret")
-    battle = arena.open(rater)
-    assert battle is not None
-    arena.cast(token(battle), rater, Outcome.LEFT)
-    assert len(studies.standing_votes(store, "s")) == 4
-
-
 def test_the_only_study_needs_no_name(store: Store) -> None:
     with pytest.raises(StudyError, match="0 studies: none"):
         studies.only_study(store, None)
-    studies.import_votes(store, studies.describe("one"), frame(), "1")
+    with store.writing() as facts:
+        facts.add_study(studies.describe("one"))
     assert studies.only_study(store, None) == "one"
     assert studies.only_study(store, "one") == "one"
     with pytest.raises(UnknownNameError, match="Did you mean 'one'"):
         studies.only_study(store, "oen")
-    studies.import_votes(store, studies.describe("two"), frame(), "1")
+    with store.writing() as facts:
+        facts.add_study(studies.describe("two"))
     with pytest.raises(StudyError, match=r"2 studies: one, two\. Name one with --study"):
         studies.only_study(store, None)

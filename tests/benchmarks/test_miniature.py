@@ -15,7 +15,8 @@ from benchmarks import miniature
 from benchmarks.frechet import Reference
 from evalkit import catalogue, prompts
 from evalkit.errors import EvalkitError
-from evalkit.prompts import TASKS, Suite
+from evalkit.geneval import TASKS
+from evalkit.prompts import Suite
 from evalkit.records import ModelSpec
 from evalkit.runs import Run
 from tests.evalkit.generators.conftest import NUMPY_GRUMBLE

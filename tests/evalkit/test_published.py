@@ -12,7 +12,7 @@ import pytest
 from evalkit import beside, catalogue, pages, registry, report
 from evalkit.board import Cell
 from evalkit.errors import EvalkitError
-from evalkit.prompts import TASKS
+from evalkit.geneval import TASKS
 from evalkit.published import Figure, load, path
 from tests.fakes import row_of
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from arena import studies
+from arena import importing, studies
 from arena.battles import Arena
 from arena.records import Outcome
 from arena.store import Store
@@ -32,7 +32,7 @@ def main(target: Path) -> None:
     _vote(arena)
     _simulate(arena)
     frame = pd.DataFrame({"left": ["x"], "right": ["y"], "winner": ["both_bad"], "rater": ["zoë"]})
-    studies.import_votes(store, studies.describe("imported"), frame, "0" * 64)
+    importing.import_votes(store, studies.describe("imported"), frame, "0" * 64)
     arena.close()
     store.close()
 

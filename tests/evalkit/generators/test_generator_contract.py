@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from evalkit import registry
-from evalkit.prompts import CLASSES, make
+from evalkit.geneval import CLASSES
+from evalkit.prompts import make
 from evalkit.records import ModelSpec, Requirements
 from tests.evalkit.generators.conftest import NUMPY_GRUMBLE, SIZE
 from tests.evalkit.generators.test_folder import picture, save

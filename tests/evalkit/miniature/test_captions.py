@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalkit.geneval import NUMBER_WORDS, plural
 from evalkit.miniature import facts
 from evalkit.miniature.captions import OPENINGS, Sentence, describe, miss, say, word
 from evalkit.miniature.rendering import Scene, SceneObject
@@ -24,7 +25,6 @@ from evalkit.miniature.scenes import (
     text_for,
 )
 from evalkit.miniature.words import SD3_TOKENS, sd3_tokenizer
-from evalkit.prompts import NUMBER_WORDS, plural
 from evalkit.records import Requirements
 
 seeds = st.integers(0, 2**32)

@@ -3,11 +3,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from evalkit.geneval import plural  # noqa: E402
 from evalkit.miniature import latents, samples, vae  # noqa: E402
 from evalkit.miniature.data import drawn, mixed  # noqa: E402
 from evalkit.miniature.latents import CAPTIONS, draw, draw_simple, scenes  # noqa: E402
 from evalkit.miniature.scenes import CLASSES, COLORS, HELD_OUT  # noqa: E402
-from evalkit.prompts import plural  # noqa: E402
 
 
 @pytest.fixture(scope="module")

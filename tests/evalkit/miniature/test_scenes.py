@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalkit import prompts
+from evalkit import geneval
 from evalkit.errors import EvalkitError
 from evalkit.miniature.faults import FAULTS
 from evalkit.miniature.layout import place
@@ -50,7 +50,7 @@ def judged(scene, requirements, side=128):
 
 
 def test_the_classes_are_geneval_s_in_its_order():
-    assert list(CLASSES) == [c for c in prompts.CLASSES if c in CLASSES]
+    assert list(CLASSES) == [c for c in geneval.CLASSES if c in CLASSES]
     assert len(set(CLASSES)) == len(CLASSES) >= 16
     assert set(NATURAL) == set(CLASSES)
     assert set(NATURAL.values()) <= set(COLORS)
@@ -150,7 +150,7 @@ def test_captions_are_true_and_in_geneval_s_words(seed):
     assert all(s.startswith("a photo of ") for s in sentences)
     for name, number in names.items():
         if number > 1:
-            counted = f"a photo of {prompts.NUMBER_WORDS[number]} {prompts.plural(name)}"
+            counted = f"a photo of {geneval.NUMBER_WORDS[number]} {geneval.plural(name)}"
             assert counted in sentences
 
 
@@ -183,7 +183,7 @@ def test_random_requirements_have_geneval_s_shape():
         requirements = random_requirements(task, random.Random(seed))
         assert requirements.tag == task
         assert undrawable(requirements) is None
-        assert text_for(requirements) == prompts.caption(requirements)
+        assert text_for(requirements) == geneval.caption(requirements)
         assert bool(requirements.exclude) == (task == "counting")
     with pytest.raises(EvalkitError, match="Unknown GenEval task 'colours'"):
         random_requirements("colours", random.Random(0))

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from evalkit import prompts  # noqa: E402
+from evalkit import geneval  # noqa: E402
 from evalkit.miniature import detector_accuracy, vae  # noqa: E402
 from evalkit.miniature.data import drawn, lot, mixed, prompted  # noqa: E402
 from evalkit.miniature.scenes import CLASSES, HELD_OUT, sample_free  # noqa: E402
@@ -59,7 +59,7 @@ def test_latents_are_scaled_to_about_one():
 
 
 def test_the_detector_knows_geneval_s_names(detector):
-    assert detector.classes == frozenset(CLASSES) <= frozenset(prompts.CLASSES)
+    assert detector.classes == frozenset(CLASSES) <= frozenset(geneval.CLASSES)
 
 
 def rows(detector, pairs, view):

@@ -1,5 +1,6 @@
 import pytest
 
+from evalkit.geneval import CLASSES, caption, sample
 from evalkit.miniature.words import (
     BERT_SPECIALS,
     CLIP_TOKENS,
@@ -10,7 +11,6 @@ from evalkit.miniature.words import (
     words,
     write_bert_vocabulary,
 )
-from evalkit.prompts import CLASSES, caption, sample
 from evalkit.scorers.image_reward import Tokens
 
 

@@ -16,7 +16,7 @@ from transformers import AutoTokenizer, CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from evalkit.errors import ImageError, WeightsError
-from evalkit.prompts import COLORS
+from evalkit.geneval import COLORS
 from evalkit.scorers.clip_models import OpenClip, TransformersClip, open_any, require_quick_gelu
 from evalkit.scorers.clip_score import ClipScore
 from evalkit.scorers.colours import TEMPLATES, ClipColours, crop, directions

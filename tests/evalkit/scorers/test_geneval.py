@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from evalkit import prompts
+from evalkit import geneval
 from evalkit.errors import EvalkitError, WeightsError
 from evalkit.records import Prompt, Requirements
 from evalkit.scorers.aesthetic import Aesthetic
@@ -79,7 +79,7 @@ def test_what_counts_depends_on_the_task(scorer: GenEval) -> None:
 
 
 def test_a_colour_is_seen(scorer: GenEval) -> None:
-    asked = [prompt({**CAT, "color": colour}) for colour in prompts.COLORS]
+    asked = [prompt({**CAT, "color": colour}) for colour in geneval.COLORS]
     values = [v.value for v in scorer.score(asked, [noise(0)] * 10)]
     assert sorted(values) == [0.0] * 9 + [1.0]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import AutoConfig, Mask2FormerForUniversalSegmentation
 
 from evalkit.errors import UnknownNameError, WeightsError
-from evalkit.prompts import CLASSES
+from evalkit.geneval import CLASSES
 from evalkit.registry import converter
 from evalkit.scorers.geneval import GenEval
 from evalkit.scorers.mask2former import Mask2Former
