@@ -19,7 +19,7 @@ from arena.limits import Gate
 from arena.panels import Visit
 from arena.phrases import Notice
 from arena.reception import Reception
-from arena.records import Outcome, Phase, PhaseKind, Purpose, Rater
+from arena.records import Objection, Outcome, Phase, PhaseKind, Purpose, Rater
 from arena.refusals import Refusal
 from arena.store import Store
 from arena.watch import Watch
@@ -40,7 +40,7 @@ class Answer(BaseModel):
     token: str = ""
     seconds: float | None = None
     side: str = "both"
-    reason: str = ""
+    reason: str = Objection.OTHER
     note: str = ""
     language: str = ""
 

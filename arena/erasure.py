@@ -73,7 +73,7 @@ class Erasure:
 
 _KNOWING = (battle, event, visit)
 _WORDS = ("reason", "note")
-"""What a report holds in the rater's own words."""
+"""What a report holds of the rater: what was objected to may tell as much as the words."""
 
 
 def _day(column: sa.Column[str]) -> sa.ColumnElement[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from arena.records import Objection
 from arena.tables import METADATA
 from evalkit.errors import StoreError
 
@@ -37,6 +38,10 @@ REDACTED: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("event", "detail"): {"note": "what a rater wrote in words of their own"},
 }
 """Keys that stay behind of a column that holds a JSON object; its digest is still the whole's."""
+LISTED: Mapping[tuple[str, str], Mapping[str, frozenset[str]]] = {
+    ("event", "detail"): {"reason": frozenset(Objection)},
+}
+"""Keys of such a column that leave only with a word of this list."""
 DERIVED = ("alembic_version", "tally")
 """What is no fact: a database makes it by itself."""
 STAYS: Mapping[str, str] = {"visit": "which submissions of a panel raters came with"}
@@ -182,7 +187,12 @@ def _out(
         elif column.name == "id":
             value = names[table.name][value]
         elif unwanted := REDACTED.get((table.name, column.name)):
-            kept_keys = {k: v for k, v in json.loads(value).items() if k not in unwanted}
+            listed = LISTED.get((table.name, column.name), {})
+            kept_keys = {
+                k: v
+                for k, v in json.loads(value).items()
+                if k not in unwanted and (k not in listed or v in listed[k])
+            }
             value = kept_keys if column.name == "detail" else _canonical(kept_keys)
         facts[key] = value
     return facts

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from arena.languages import Language, message
-from arena.records import Ending, Phase, PhaseKind
+from arena.records import Ending, Objection, Phase, PhaseKind
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ NOTICES: Mapping[str, str] = {
 }
 """One for each reason of a refusal, and for what an act did."""
 
-REPORTS: Mapping[str, str] = {
-    "broken": message("It is broken, empty or not a picture"),
-    "offensive": message("It is offensive or disturbing"),
-    "private": message("It shows a real person or something private"),
-    "other": message("Something else"),
+REPORTS: Mapping[Objection, str] = {
+    Objection.BROKEN: message("It is broken, empty or not a picture"),
+    Objection.OFFENSIVE: message("It is offensive or disturbing"),
+    Objection.PRIVATE: message("It shows a real person or something private"),
+    Objection.OTHER: message("Something else"),
 }
 """What may be wrong with a picture."""
 

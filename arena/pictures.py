@@ -44,7 +44,7 @@ def size(images: ImageStore, digest: str) -> tuple[int, int]:
     """Return a stored picture's width and height without decoding it."""
     from PIL import Image, UnidentifiedImageError
 
-    path = images.path(digest)
+    path = images.here(digest)
     try:
         with Image.open(path) as image:
             return image.size

@@ -18,6 +18,7 @@ __all__ = [
     "Entry",
     "Feedback",
     "Lesson",
+    "Objection",
     "Outcome",
     "Phase",
     "PhaseKind",
@@ -149,6 +150,15 @@ class Progress(Record):
     """Whether the study takes no more answers."""
     counted: bool = False
     """Whether the total was asked for, and is not only what there is."""
+
+
+class Objection(StrEnum):
+    """What a rater may report of a picture."""
+
+    BROKEN = "broken"
+    OFFENSIVE = "offensive"
+    PRIVATE = "private"
+    OTHER = "other"
 
 
 class PhaseKind(StrEnum):

@@ -54,14 +54,14 @@ def copied(store: Store, name: str, *, cells: int | None = CELLS) -> Iterator[St
         tables = facts.dump(key)
         kept = {table: list(tables[table]) for table in ("study", "protocol", "entry")}
     kept["entry"] = _of_few_cells(kept["entry"], cells)
-    root = store.images(study).root.resolve()
+    images = store.images(study)
     with tempfile.TemporaryDirectory(prefix="arena-") as folder:
         made = Store.of_facts(Path(folder) / "copy.sqlite", versions()[-1], name, kept)
         try:
             with made.writing() as facts:
                 key, _ = facts.study(name)
                 size = study.width or 1, study.height or 1
-                facts.place_study(key, str(root), size, study.suite or "")
+                facts.place_study(key, made.place(images), size, study.suite or "")
             yield made
         finally:
             made.close()

@@ -14,6 +14,7 @@ from arena.ledger import Ledger, Row
 from arena.records import Study
 from evalkit.errors import ImageError, StoreError
 from evalkit.images import ImageStore
+from evalkit.mirror import Distant, is_url
 
 import sqlalchemy as sa  # isort: skip - after arena.database, which says what to install
 
@@ -83,6 +84,8 @@ class Store:
                 f"The study {of.name!r} has votes but no pictures. Load them with: arena load "
                 f"--study {of.name} --run DIR"
             )
+        if is_url(of.images):
+            return Distant(of.images)
         root = (self.folder or Path()) / of.images
         if not root.is_dir():
             raise ImageError(
@@ -93,6 +96,8 @@ class Store:
 
     def place(self, images: ImageStore) -> str:
         """Return how a study should name an image store: relative to the database if it can."""
+        if isinstance(images, Distant):
+            return images.url
         root = images.root.resolve()
         if self.folder is None:
             return str(root)

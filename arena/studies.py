@@ -134,10 +134,10 @@ def load(store: Store, run: Run, plan: Study, *, amend: bool | None = None) -> L
         known = facts.entries(key)
         facts.add_entries(key, new := _new_entries(run, drawn, known))
         facts.add_entries(key, _example_entries(plan.protocol, known))
-        _check_same_place(run, known)
+        _check_same_place(run, known, place := store.place(run.images))
         if study.width and study.height:
             sizes.add((study.width, study.height))
-        facts.place_study(key, store.place(run.images), pictures.frame(sizes), run.suite.name)
+        facts.place_study(key, place, pictures.frame(sizes), run.suite.name)
         study = facts.study(plan.name)[1]
         _check_examples(study.protocol, facts.entries(key))
     entries = len(new) + sum(competes(e) for e in known)
@@ -289,12 +289,12 @@ def _check_same(what: str, field: str, known: str | None, found: str) -> None:
         )
 
 
-def _check_same_place(run: Run, known: Iterable[Entry]) -> None:
+def _check_same_place(run: Run, known: Iterable[Entry], place: str) -> None:
     """Refuse a second image store beside the one that holds the earlier entries."""
     for entry in known:
-        if entry.image is not None and not run.images.path(entry.image).exists():
+        if entry.image is not None and not run.images.has(entry.image):
             raise ImageError(
-                f"The study has pictures that are not in {run.images.root}, such as those of "
+                f"The study has pictures that are not in {place}, such as those of "
                 f"{entry.model!r}. Keep the runs of a study side by side in one folder named runs: "
                 "they share one folder of images."
             )

@@ -31,6 +31,14 @@ class ImageStore:
             raise ImageError(f"{digest!r} is no picture's name: expected a sha256 in lower case.")
         return self.root / digest[:2] / f"{digest}.png"
 
+    def here(self, digest: str) -> Path:
+        """Return where the picture of this digest can be read."""
+        return self.path(digest)
+
+    def has(self, digest: str) -> bool:
+        """Say whether the picture of this digest is there."""
+        return self.path(digest).is_file()
+
     def put(self, image: Image.Image) -> str:
         """Store a picture as RGB PNG without metadata and return its digest."""
         return self.put_encoded(encode(image))
@@ -45,7 +53,7 @@ class ImageStore:
 
     def read(self, digest: str) -> bytes:
         """Return a picture's PNG bytes; raise ImageError if it is missing or has changed."""
-        path = self.path(digest)
+        path = self.here(digest)
         try:
             data = path.read_bytes()
         except FileNotFoundError:

@@ -10,17 +10,78 @@ Work goes on in a folder of this machine, whose appends and locks a bucket does 
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import os
+import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evalkit.errors import MissingPackageError, RunError
+from evalkit.errors import ImageError, MissingPackageError, RunError
+from evalkit.images import ImageStore
 from evalkit.runs import Run
 
 Progress = Callable[[int], None]
 _LAST = "manifest.json"
+_AT_ONCE = 16
+"""Pictures on their way: a bucket answers late, and many at once."""
+
+
+class Distant(ImageStore):
+    """The pictures of a run that was pushed; each is copied to this machine when first read."""
+
+    def __init__(self, url: str, root: Path | None = None) -> None:
+        self.url = url.rstrip("/")
+        super().__init__(root or _cache() / hashlib.sha256(self.url.encode()).hexdigest()[:16])
+
+    def here(self, digest: str) -> Path:
+        """Return where the picture can be read, and copy it there if it is not yet."""
+        path = self.path(digest)
+        if not path.is_file():
+            try:
+                with _place(self.url) as (fs, root):
+                    found = fs.cat_file(_picture(root, digest))
+            except RunError as error:
+                raise ImageError(f"The picture {digest} cannot be had: {error}") from error
+            if super().put_encoded(found) != digest:
+                raise ImageError(f"The picture {digest} at {self.url} has changed. Push it again.")
+        return path
+
+    def has(self, digest: str) -> bool:
+        """Say whether the picture of this digest is there."""
+        if super().has(digest):
+            return True
+        with _place(self.url) as (fs, root):
+            return bool(fs.exists(_picture(root, digest)))
+
+    def put_encoded(self, data: bytes) -> str:
+        """Store a picture's bytes here and there, and return their digest."""
+        digest = super().put_encoded(data)
+        with _place(self.url) as (fs, root):
+            if not fs.exists(there := _picture(root, digest)):
+                _write(fs, there, data)
+        return digest
+
+
+def is_url(place: str) -> bool:
+    """Say whether a place is one that fsspec opens, and no folder of this machine."""
+    return "://" in place
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Run]:
+    """Open a run that was pushed: its records as they are now, its pictures all copied here."""
+    with tempfile.TemporaryDirectory(prefix="evalkit-") as folder:
+        path = Path(folder) / (url.rstrip("/").rpartition("/")[2] or "run")
+        fetch(url, path)
+        run = Run.open(path)
+        run.images = Distant(url)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(run.images.here, pictures(run)))
+        yield run
 
 
 def pictures(run: Run) -> list[str]:
@@ -37,7 +98,7 @@ def push(run: Run, url: str, progress: Progress = lambda _: None) -> int:
         _check_same(run, fs, root, url)
         copied = 0
         for digest in pictures(run):
-            there = f"{root}/images/{digest[:2]}/{digest}.png"
+            there = _picture(root, digest)
             if not fs.exists(there):
                 _write(fs, there, run.images.read(digest))
                 copied += 1
@@ -72,7 +133,7 @@ def pull(run: Run, url: str, progress: Progress = lambda _: None) -> int:
         _check_same(run, fs, root, url)
         for digest in pictures(run):
             if not run.images.path(digest).is_file():
-                found = fs.cat_file(f"{root}/images/{digest[:2]}/{digest}.png")
+                found = fs.cat_file(_picture(root, digest))
                 if run.images.put_encoded(found) != digest:
                     raise RunError(f"The picture {digest} at {url} has changed. Push it again.")
                 copied += 1
@@ -97,6 +158,15 @@ def _check_same(run: Run, fs: Any, root: str, url: str) -> None:
             f"{url} holds the run {there.run_id!r} of {there.created_at}, not {mine.run_id!r} of "
             f"{mine.created_at}. Name another place."
         )
+
+
+def _picture(root: str, digest: str) -> str:
+    return f"{root}/images/{digest[:2]}/{digest}.png"
+
+
+def _cache() -> Path:
+    """Name the folder of this machine for what can be had again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evalkit" / "pictures"
 
 
 def _write(fs: Any, path: str, data: bytes) -> None:

@@ -8,7 +8,7 @@ from arena.battles.held import Held
 from arena.battles.people import is_made_up
 from arena.dealing import again
 from arena.facts import Facts
-from arena.records import COUNTED, Battle, Outcome, Progress, Rater, Study, Vote
+from arena.records import COUNTED, Battle, Objection, Outcome, Progress, Rater, Study, Vote
 from arena.refusals import Reason, Refusal
 
 
@@ -56,19 +56,23 @@ class Answers(Held):
         with self._store.writing() as facts:
             self._pass_over(facts, self._own(facts, token, rater), rater)
 
-    def report(self, token: str, rater: Rater, side: str, reason: str = "", note: str = "") -> None:
+    def report(
+        self, token: str, rater: Rater, side: str, reason: str = Objection.OTHER, note: str = ""
+    ) -> None:
         """Record that something is wrong with a picture, and pass over its battle.
 
-        The reason is a word of the page's list; the note is the rater's own.
+        The reason is an :class:`Objection`; the note is the rater's own, and leaves with no export.
         """
         if side not in ("left", "right", "both"):
             raise Refusal(Reason.NOT_ALLOWED, "Say which picture: left, right or both.")
+        if reason not in set(Objection):
+            raise Refusal(Reason.NOT_ALLOWED, f"Say what is wrong: {', '.join(Objection)}.")
         with self._store.writing() as facts:
             battle = self._own(facts, token, rater)
             if facts.happened("report", battle):
                 return
             key = self._pass_over(facts, battle, rater)
-            said = {"side": side, "reason": reason.strip()[:500], "note": note.strip()[:500]}
+            said = {"side": side, "reason": str(reason), "note": note.strip()[:500]}
             facts.add_event(key, "report", at=self._clock(), of=battle, by=rater, detail=said)
 
     def undo(self, rater: Rater, *, shown: str | None = None) -> Battle | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +16,10 @@ from arena.cli.options import (
     opened,
 )
 from evalkit.commands import AsJson, print_json
-from evalkit.errors import StudyError
+from evalkit.errors import StudyError, VotesError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer()
 
@@ -26,18 +30,23 @@ def raters(
     study: MaybeStudy = None,
     votes: MaybeVotes = None,
     criterion: Annotated[
-        str | None, typer.Option(help="Only the votes of this criterion of a votes.csv.")
+        str | None, typer.Option(help="Only the votes of this criterion; else of each.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a card of each rater: pace, sides, ties, agreement, consistency, known answers."""
+    """Show a card of each rater: pace, sides, ties, agreement, consistency, known answers.
+
+    Several questions are answered one after another, each for itself.
+    """
     from arena.quality import quality
 
-    found = quality(named_votes(database, study, votes, criterion))
+    parts = _questions(database, study, votes, criterion)
+    found = {name: quality(frame) for name, frame in parts.items()}
     if as_json:
-        print_json(found.to_dict())
+        print_json(_together({name: one.to_dict() for name, one in found.items()}))
     else:
-        print("\n".join([*found.table(), "", *found.lines()]))
+        said = {name: [*one.table(), "", *one.lines()] for name, one in found.items()}
+        print("\n".join(_one_after_another(said)))
 
 
 @app.command()
@@ -46,7 +55,7 @@ def audit(
     study: MaybeStudy = None,
     votes: MaybeVotes = None,
     criterion: Annotated[
-        str | None, typer.Option(help="Only the votes of this criterion of a votes.csv.")
+        str | None, typer.Option(help="Only the votes of this criterion; else of each.")
     ] = None,
     fragility: Annotated[
         bool, typer.Option("--fragility", help="Also: how little would change the ratings.")
@@ -68,26 +77,67 @@ def audit(
 
     With --blindness, take part in a copy of the study as a rater and as a script, and search all
     that is sent for what tells the models apart. With --url, raters of the running page pass over
-    so many battles, and nothing is voted.
+    so many battles, and nothing is voted. Several questions are looked at one after another.
     """
     if blindness or url:
         _blindness(database, study, url, battles, as_json)
         return
-    frame = named_votes(database, study, votes, criterion)
+    parts = _questions(database, study, votes, criterion)
     document, lines = _counted(database, study) if database else ({}, [])
-    if len(frame):
-        from arena.quality import quality
-
-        judged = quality(frame)
-        document["alpha"] = judged.agreement.to_dict()
-        lines += judged.lines()
-        if fragility:
-            from arena.fragility import fragility as fragile
-
-            card = fragile(frame, judged=judged)
-            document["fragility"] = card.to_dict()
-            lines += ["", *card.lines()]
+    alone = len(parts) == 1
+    found = {
+        name: _judged(frame, fragility=fragility, alone=alone)
+        for name, frame in parts.items()
+        if len(frame)
+    }
+    document |= _together({name: judged for name, (judged, _) in found.items()})
+    lines += _one_after_another({name: said for name, (_, said) in found.items()})
     print_json(document) if as_json else print("\n".join(lines))
+
+
+def _questions(
+    database: str | None, study: str | None, file: Path | None, criterion: str | None
+) -> dict[str, pd.DataFrame]:
+    from arena import votes
+
+    return votes.by_criterion(named_votes(database, study, file, every=True), criterion)
+
+
+def _judged(
+    frame: pd.DataFrame, *, fragility: bool, alone: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Audit the answers to one question; what it cannot say does not keep others from theirs."""
+    from arena.quality import quality
+
+    judged = quality(frame)
+    document, lines = {"alpha": judged.agreement.to_dict()}, judged.lines()
+    if fragility:
+        from arena.fragility import fragility as fragile
+
+        try:
+            card = fragile(frame, judged=judged)
+        except VotesError as error:
+            if alone:
+                raise
+            return document | {"fragility": {"reason": str(error)}}, [*lines, "", str(error)]
+        document["fragility"] = card.to_dict()
+        lines = [*lines, "", *card.lines()]
+    return document, lines
+
+
+def _together(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return one document: of one question as it is, of several under their names."""
+    if len(found) < 2:
+        return next(iter(found.values()), {})
+    return {"criteria": found}
+
+
+def _one_after_another(found: dict[str, list[str]]) -> list[str]:
+    """Return the lines of every question, under its name where there are several."""
+    if len(found) < 2:
+        return next(iter(found.values()), [])
+    headed = (["", f"Asked for {name or 'nothing named'}:", *said] for name, said in found.items())
+    return [line for part in headed for line in part][1:]
 
 
 def _blindness(

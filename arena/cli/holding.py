@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +16,7 @@ from arena.cli.options import (
     StudyName,
     opened,
 )
-from evalkit.commands import AsJson, RunFolder, print_json
+from evalkit.commands import AsJson, print_json
 from evalkit.errors import StudyError
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ app.add_typer(study_app, name="study")
 def load(
     database: Database,
     study: Annotated[str, typer.Option("--study", help="The study's name, or its file (.toml).")],
-    run: RunFolder,
+    run: Annotated[str, typer.Option("--run", help="The run's folder, or a URL it was pushed to.")],
     criterion: Annotated[
         str | None,
         typer.Option(help="overall (the default), quality, alignment, or a word of your own."),
@@ -61,13 +63,10 @@ def load(
     With a study's file the rules come from there, and of the options only --seed and --amend count.
     """
     from arena import studies
-    from evalkit.runs import Run
 
-    with opened(database, create=True) as store:
+    with _at(run) as found, opened(database, create=True) as store:
         if study.endswith(".toml"):
-            _say_loaded(
-                _load_file(store, Path(study), Run.open(run), seed, amend), database, as_json
-            )
+            _say_loaded(_load_file(store, Path(study), found, seed, amend), database, as_json)
             return
         plan = studies.describe(
             study,
@@ -80,7 +79,20 @@ def load(
             seed=seed,
             languages=_spoken(language),
         )
-        _say_loaded(studies.load(store, Run.open(run), plan), database, as_json)
+        _say_loaded(studies.load(store, found, plan), database, as_json)
+
+
+@contextmanager
+def _at(place: str) -> Iterator[Run]:
+    """Open a run in a folder, or at a URL for as long as the block."""
+    from evalkit import mirror
+    from evalkit.runs import Run
+
+    if mirror.is_url(place):
+        with mirror.opened(place) as run:
+            yield run
+    else:
+        yield Run.open(Path(place))
 
 
 def _spoken(wanted: list[str] | None) -> list[str]:

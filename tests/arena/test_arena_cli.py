@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
-from arena import cli, database
+from arena import cli, database, rehearsal
 from arena.battles import Arena
 from arena.records import Outcome
 from arena.store import Store
+from evalkit import mirror
 from evalkit.runs import Run
-from tests.arena.conftest import make_run
+from tests.arena.conftest import built, make_run
 from tests.arena.test_battles import token
 from tests.arena.test_influence import drawn
 from tests.arena.test_simulation import scored
@@ -204,6 +207,52 @@ def test_criteria_are_rated_apart(arena: Terminal, tmp_path: Path) -> None:
     assert "alignment, quality" in arena.fails("rate", "--votes", "two.csv")
     assert "--criterion" in arena.fails("rate", "--votes", "two.csv")
     assert arena.json("rate", "--votes", "two.csv", "--criterion", "quality")
+
+
+def test_raters_and_audits_go_through_the_questions(arena: Terminal, tmp_path: Path) -> None:
+    lines = VOTES.splitlines()
+    asked = ("quality", "alignment", "")
+    rows = [f"{line},{asked[i % 3]}" for i, line in enumerate(lines[1:])]
+    (tmp_path / "two.csv").write_text("\n".join([lines[0] + ",criterion", *rows]))
+    cards = arena.json("raters", "--votes", "two.csv")["criteria"]
+    assert list(cards) == list(asked)
+    assert [sum(c["votes"] for c in part["cards"]) for part in cards.values()] == [6, 6, 6]
+    alone = arena.json("raters", "--votes", "two.csv", "--criterion", "alignment")
+    assert alone == cards["alignment"]
+    assert [
+        line for line in arena("raters", "--votes", "two.csv").splitlines() if "Asked" in line
+    ] == ["Asked for quality:", "Asked for alignment:", "Asked for nothing named:"]
+    audit = arena.json("audit", "--votes", "two.csv", "--fragility")["criteria"]
+    assert "No two models have ratings" in audit["quality"]["fragility"]["reason"]
+    assert all({*part} == {"alpha", "fragility"} for part in audit.values())
+    assert "criterion of these votes" in arena.fails(
+        "raters", "--votes", "two.csv", "--criterion", "overall"
+    )
+
+
+def test_pictures_at_a_url_are_served_from_there(
+    arena: Terminal, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, where = f"file://{tmp_path}/shared/mine", ("--database", "a.sqlite", "--study", "s")
+    mirror.push(run, url)
+    seen = make_run(tmp_path / "elsewhere" / "other", models=("delta", "epsilon"), seeds=(9,))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "loader"))
+    done = arena.json("load", *where, "--run", url)
+    again = arena.json("load", *where, "--run", url)
+    assert (done["new"], again["new"], again["entries"]) == (12, 0, 12)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine"))
+    with closing(Store.open("a.sqlite")) as store:
+        page = TestClient(built(store, "s"), base_url="http://localhost")
+        page.get("/")
+        (shown, *_) = re.findall(r'src="(battle/[^"]+)"', page.get("/stage").text)
+        assert page.get(f"/{shown}").status_code == 200
+        with rehearsal.copied(store, "s") as copy, copy.reading() as facts:
+            assert facts.study("s")[1].images == url
+    cached = list((tmp_path / "another machine").rglob("*.png"))
+    assert len(cached) == 2, "no more than the pair that was shown"
+    arena("bundle", *where, "--pictures", "--out", "s.zip")
+    assert "There is no run at memory://no" in arena.fails("load", *where, "--run", "memory://no")
+    assert "pictures that are not in" in arena.fails("load", *where, "--run", seen.path)
 
 
 def test_planning_before_and_during(arena: Terminal, file: Path) -> None:

@@ -38,9 +38,7 @@ def took_part(arena: Arena) -> tuple[Rater, Rater]:
         arena.undo(who)
         arena.cast(token(arena.open(who)), who, Outcome.BOTH_BAD)
         arena.skip(token(arena.open(who)), who)
-        arena.report(
-            token(arena.open(who)), who, "left", f"I, {who.label}", f"{who.label} was there"
-        )
+        arena.report(token(arena.open(who)), who, "left", "private", f"{who.label} was there")
         arena.open(who)
     return ann, bob
 

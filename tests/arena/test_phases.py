@@ -369,6 +369,9 @@ def test_a_reported_picture_is_passed_over_once_and_kept_in_the_audit_trail(
     assert event.detail == {"side": "left", "reason": "offensive", "note": "x" * 500}
     with pytest.raises(Refusal, match="left, right or both"):
         arena.report(token(arena.open(rater)), rater, "middle")
+    for reason in ("I am Ann", "", "BROKEN"):
+        with pytest.raises(Refusal, match="broken, offensive, private, other"):
+            arena.report(token(arena.open(rater)), rater, "left", reason)
 
 
 def test_undo_sent_twice_undoes_once(store: Store, run: Run) -> None:

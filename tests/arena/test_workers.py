@@ -37,11 +37,11 @@ def test_two_processes_hold_one_study_whichever_is_asked(tmp_path: Path) -> None
             addresses = [server.address for server in both]
             acks = asyncio.run(vote_in_turn(addresses, 20))
             victim = asyncio.run(begin(addresses[0], "open", 0))
-            answers = asyncio.run(answer_at_once(addresses, victim, ("left",), 20))
+            answers = asyncio.run(answer_at_once(addresses, victim, ("left",), 50))
             assert not any(stage.notice for _, stage in answers)
             found = settle(database, acks)
         assert found.lost == found.doubled == found.miscounted == 0
-        assert found.kept == 20 + 2, "the other rater's two, of which one was said twenty times"
+        assert found.kept == 20 + 2, "the other rater's two, of which one was said fifty times"
 
 
 async def vote_in_turn(addresses: list[str], votes: int) -> list[Ack]:

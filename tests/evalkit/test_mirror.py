@@ -9,7 +9,7 @@ import pytest
 
 from evalkit import mirror
 from evalkit.engine import Local
-from evalkit.errors import RunError
+from evalkit.errors import ImageError, RunError
 from evalkit.generate import generate, open_or_create, plan
 from evalkit.runs import Run
 from evalkit.score import score
@@ -78,3 +78,33 @@ def test_a_damaged_picture_is_not_taken(drawn, tmp_path):
 def test_a_place_that_holds_nothing_is_named(url, tmp_path):
     with pytest.raises(RunError, match=url):
         mirror.fetch(url, tmp_path / "run")
+
+
+def test_pictures_at_a_url_come_when_they_are_read(drawn, bucket, tmp_path):
+    mirror.push(drawn, bucket)
+    images = mirror.Distant(bucket, tmp_path / "cache")
+    first, other = mirror.pictures(drawn)[:2]
+    assert images.has(first)
+    assert not images.path(first).exists()
+    assert images.read(first) == drawn.images.read(first)
+    assert images.path(first).exists()
+    assert not images.path(other).exists()
+    assert not images.has("0" * 64)
+    with pytest.raises(ImageError, match="cannot be had"):
+        images.open("0" * 64)
+
+
+def test_a_picture_that_is_added_is_there_for_others(drawn, bucket, tmp_path, noise):
+    mirror.push(drawn, bucket)
+    picture = drawn.images.open(drawn.generations()[0].image).resize((3, 3))
+    added = mirror.Distant(bucket, tmp_path / "one").put(picture)
+    assert mirror.Distant(bucket, tmp_path / "other").open(added).size == (3, 3)
+
+
+def test_a_picture_that_changed_at_its_url_is_not_shown(drawn, tmp_path):
+    there = tmp_path / "there"
+    mirror.push(drawn, f"file://{there}")
+    digest = drawn.generations()[0].image
+    (there / "images" / digest[:2] / f"{digest}.png").write_bytes(b"else")
+    with pytest.raises(ImageError, match="has changed"):
+        mirror.Distant(f"file://{there}", tmp_path / "cache").open(digest)
