@@ -190,7 +190,12 @@ class Desk:
         feedback = self.arena.answer_training(said.token, guest.rater, Outcome(said.choice))
         self._watch.answered("training")
         progress = self.arena.progress(guest.rater)
-        phase = Phase(kind=PhaseKind.TRAINING, progress=progress, feedback=feedback)
+        phase = Phase(
+            kind=PhaseKind.TRAINING,
+            progress=progress,
+            feedback=feedback,
+            training=feedback.item,
+        )
         return page.stage(page.View(self.arena.study, phase, guest.language))
 
     def _revealed(self, rater: Rater, token: str) -> Notice:

@@ -212,6 +212,8 @@ class Lesson(Record):
 class Feedback(Record):
     """What a rater learns from one training item."""
 
+    item: Progress
+    """How many were answered before it in this attempt, and of how many."""
     battle: Battle
     question: Question
     outcome: Outcome

@@ -43,14 +43,17 @@ class Training(Held):
             if earlier is None:
                 conditions.allowed(study.protocol, outcome)
                 at = self._clock()
+                conditions.unhurried(facts, key, study, battle, at)
                 simulated = is_made_up(facts, key, rater)
                 vote = Vote(battle_id=battle.id, outcome=outcome, cast_at=at, simulated=simulated)
                 facts.add_vote(vote)
                 self._judge_training(facts, key, study, rater)
             elif earlier.outcome is not outcome:
                 raise refusals.answered(earlier.outcome)
+            answered = len(facts.answers(key, rater, Purpose.TRAINING))
         example = study.protocol.examples[battle.example or 0]
         return Feedback(
+            item=_item(study, answered - 1),
             battle=battle,
             question=study.protocol.question(battle.criterion),
             outcome=outcome,
@@ -92,8 +95,9 @@ class Training(Held):
             progress=self._progress(study, way.done),
             battle=shown[-1],
             question=study.protocol.question(shown[-1].criterion),
-            training=Progress(done=answered % len(items), total=len(items), counted=True),
+            training=_item(study, answered),
             outcomes=study.protocol.outcomes,
+            minimum_seconds=study.protocol.raters.minimum_seconds,
         )
 
     def _given(self, rater: Rater, purpose: Purpose, wanted: Mapping[int, Any]) -> list[Battle]:
@@ -127,3 +131,9 @@ class Training(Held):
             facts.add_event(key, phases.TRAINED, at=self._clock(), by=rater)
         elif len(answers) >= items * training.attempts:
             facts.add_event(key, phases.SCREEN_OUT, at=self._clock(), by=rater)
+
+
+def _item(study: Study, answered: int) -> Progress:
+    """Say which item of an attempt comes after so many answers."""
+    items = len(study.protocol.examples_for("training"))
+    return Progress(done=answered % items, total=items, counted=True)

@@ -321,6 +321,7 @@ def test_mistakes_are_answered_in_words(arena: Terminal, file: Path, run: Run) -
     assert "--votes FILE" in arena.fails("rate", "--votes", file, "--database", "a.sqlite")
     assert "no run at" in arena.fails("load", "--database", "a", "--study", "s", "--run", "none")
     assert "Unknown rating model" in arena.fails("rate", "--votes", file, "--model", "glicko")
+    arena("load", "--database", "a", "--study", "s", "--run", run.path)
     assert "Unknown study" in arena.fails(
         "simulate", "--database", "a", "--study", "x", "--run", run.path
     )

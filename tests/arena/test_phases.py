@@ -200,6 +200,21 @@ def test_an_answer_sooner_than_anybody_can_look_is_refused(
         arena.cast(token(battle), rater, Outcome.LEFT)
 
 
+def test_training_is_looked_at_as_long(store: Store, run: Run, clock: Clock) -> None:
+    rules = {"examples": [example("training", 0), example("training", 1)]}
+    arena = hold(store, run, clock, raters={"minimum_seconds": 2.0}, **rules)
+    rater = arena.enter("secret")
+    for number in range(2):
+        shown = arena.phase(rater)
+        assert shown.minimum_seconds == 2.0
+        with pytest.raises(Refusal, match="look for 2 seconds"):
+            arena.answer_training(token(shown.battle), rater, right(shown.battle))
+        clock.wait(2.5)
+        feedback = arena.answer_training(token(shown.battle), rater, right(shown.battle))
+        assert (feedback.item.done, feedback.item.total) == (number, 2)
+        assert arena.answer_training(token(shown.battle), rater, feedback.outcome).correct
+
+
 def test_outcomes_that_the_study_does_not_take_are_refused(store: Store, run: Run) -> None:
     arena = hold(store, run, outcomes=["left", "right"])
     rater = arena.enter("secret")
