@@ -285,7 +285,8 @@ def _go_on(arena: Arena, person: Rater) -> Battle | None:
         if phase.kind not in _STEPS and battle is None:
             return None
         if battle is not None and battle.token is not None:
-            arena.answer_training(battle.token, person, battle.expected or Outcome.LEFT)
+            right = battle.expected or Outcome.LEFT
+            arena.answer_training(battle.token, person, right, simulated=True)
         else:
             _STEPS[phase.kind](arena, person)
         phase = arena.phase(person)

@@ -88,12 +88,12 @@ def only_criterion(votes: pd.DataFrame) -> str | None:
 
 
 def by_criterion(votes: pd.DataFrame, criterion: str | None = None) -> dict[str, pd.DataFrame]:
-    """Tell votes apart by the question they answer, in the order of first mention.
+    """Tell votes apart by the question they answer.
 
     Votes of one question are one part, whatever some of them leave unsaid; of several questions,
     votes that name none are a part of their own, named "".
     """
-    named = [] if "criterion" not in votes else list(votes["criterion"].dropna().unique())
+    named = [] if "criterion" not in votes else sorted(votes["criterion"].dropna().unique())
     if criterion is not None or len(named) < 2:
         return {criterion or "".join(named): of_criterion(votes, criterion)}
     unsaid = votes[votes["criterion"].isna()].reset_index(drop=True)

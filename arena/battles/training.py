@@ -29,7 +29,9 @@ from arena.refusals import Reason, Refusal
 class Training(Held):
     """What a study being held teaches before it asks."""
 
-    def answer_training(self, token: str, rater: Rater, outcome: Outcome) -> Feedback:
+    def answer_training(
+        self, token: str, rater: Rater, outcome: Outcome, *, simulated: bool = False
+    ) -> Feedback:
         """Record the answer to a training item and return what would have been right.
 
         The last item of an attempt decides: trained, another attempt, or thanked and let go.
@@ -43,8 +45,9 @@ class Training(Held):
             if earlier is None:
                 conditions.allowed(study.protocol, outcome)
                 at = self._clock()
-                conditions.unhurried(facts, key, study, battle, at)
-                simulated = is_made_up(facts, key, rater)
+                if not simulated:  # who is made up looks at nothing
+                    conditions.unhurried(facts, key, study, battle, at)
+                simulated = simulated or is_made_up(facts, key, rater)
                 vote = Vote(battle_id=battle.id, outcome=outcome, cast_at=at, simulated=simulated)
                 facts.add_vote(vote)
                 self._judge_training(facts, key, study, rater)

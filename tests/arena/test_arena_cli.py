@@ -209,9 +209,20 @@ def test_criteria_are_rated_apart(arena: Terminal, tmp_path: Path) -> None:
     assert arena.json("rate", "--votes", "two.csv", "--criterion", "quality")
 
 
+def test_the_example_of_a_study_can_be_rehearsed(arena: Terminal, run: Run) -> None:
+    arena("study", "init", "study.toml")
+    arena("load", "--study", "study.toml", "--database", "a.sqlite", "--run", run.path)
+    rehearse = ("simulate", "--database", "a.sqlite", "--study", "pilot", "--run", run.path)
+    arena(*rehearse, "--raters", 3, "--votes", 30, "--quiet")
+    assert list(arena.json("audit", "--database", "a.sqlite")["criteria"]) == [
+        "alignment",
+        "quality",
+    ]
+
+
 def test_raters_and_audits_go_through_the_questions(arena: Terminal, tmp_path: Path) -> None:
     lines = VOTES.splitlines()
-    asked = ("quality", "alignment", "")
+    asked = ("alignment", "quality", "")
     rows = [f"{line},{asked[i % 3]}" for i, line in enumerate(lines[1:])]
     (tmp_path / "two.csv").write_text("\n".join([lines[0] + ",criterion", *rows]))
     cards = arena.json("raters", "--votes", "two.csv")["criteria"]
@@ -221,7 +232,7 @@ def test_raters_and_audits_go_through_the_questions(arena: Terminal, tmp_path: P
     assert alone == cards["alignment"]
     assert [
         line for line in arena("raters", "--votes", "two.csv").splitlines() if "Asked" in line
-    ] == ["Asked for quality:", "Asked for alignment:", "Asked for nothing named:"]
+    ] == ["Asked for alignment:", "Asked for quality:", "Asked for nothing named:"]
     audit = arena.json("audit", "--votes", "two.csv", "--fragility")["criteria"]
     assert "No two models have ratings" in audit["quality"]["fragility"]["reason"]
     assert all({*part} == {"alpha", "fragility"} for part in audit.values())

@@ -198,6 +198,7 @@ def test_an_answer_sooner_than_anybody_can_look_is_refused(
         assert caught.value.reason is Reason.TOO_SOON
         clock.wait(1.5)
         arena.cast(token(battle), rater, Outcome.LEFT)
+    arena.cast(token(arena.open(rater)), rater, Outcome.LEFT, simulated=True)
 
 
 def test_training_is_looked_at_as_long(store: Store, run: Run, clock: Clock) -> None:
