@@ -69,7 +69,7 @@ class GenEval:
         detections: Path | None = None,
         export: Path | None = None,
         options: Options = Options(),  # noqa: B008  frozen
-        batch_size: int = 4,
+        batch_size: int | None = None,
     ) -> None:
         self._weights = expand(weights, "detector")
         own = os.fspath(weights) == MINIATURE
@@ -79,7 +79,7 @@ class GenEval:
         self._file = None if detections is None else Path(detections)
         self._export = None if export is None else Path(export)
         self._options = options
-        self._batch_size = batch_size
+        self._asked_batch_size = batch_size
 
     @property
     def card(self) -> ScorerCard:
@@ -127,6 +127,13 @@ class GenEval:
     def load(self) -> None:
         """Bring the detector and the colour model into memory."""
         _ = self._detector, self._colours
+
+    @cached_property
+    def _batch_size(self) -> int:
+        """A picture of 800 fills a processor's caches alone; a GPU is filled by several."""
+        if self._asked_batch_size is not None:
+            return self._asked_batch_size
+        return 1 if self._file is None and pick_device(self._device).type == "cpu" else 4
 
     @cached_property
     def _detector(self) -> Detector:
