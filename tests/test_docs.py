@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 from evalkit import registry
+from tests import forked
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -64,29 +64,21 @@ def test_every_link_leads_somewhere(page):
 
 
 @pytest.mark.slow
-def test_the_readmes_commands_run(tmp_path):
+def test_the_readmes_commands_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     ran = 0
     for line in documented():
         if line.startswith(NOT_RUN) or "votes  import" in line:
             continue
-        package, *arguments = shlex.split(line)
-        done = subprocess.run(
-            [sys.executable, "-m", f"{package}.cli", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = forked.run(*shlex.split(line))
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         ran += 1
         if (
             line.startswith("arena load") and "study.sqlite" in line
         ):  # the demo's raters stand for those of the page
-            simulate = shlex.split("simulate --raters 4 --votes 60 --run results/runs/mine")
-            where = ["--database", "study.sqlite", "--study", "pilot"]
-            subprocess.run(
-                [sys.executable, "-m", "arena.cli", *simulate, *where], cwd=tmp_path, check=True
-            )
+            simulate = "arena simulate --raters 4 --votes 60 --run results/runs/mine"
+            where = "--database study.sqlite --study pilot"
+            assert forked.run(*shlex.split(f"{simulate} {where}")).returncode == 0
     assert ran >= 12
 
 

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
 from evalkit.runs import Run
+from tests import forked
 
 KILLS = 20
 SUITE = ("--suite", "miniature", "--limit", "30", "--seeds", "2")
 MODELS = ("--model", "sketch-exact", "--model", "sketch-faulty-40")
 
 
-def command(package, *arguments):
-    return [sys.executable, "-m", f"{package}.cli", *map(str, arguments)]
-
-
 def run_whole(*line):
     started = time.monotonic()
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    done = forked.run(*line)
     assert done.returncode == 0, done.stderr
     return time.monotonic() - started
 
@@ -34,13 +28,12 @@ def kill_often(line, duration, seed):
     rng = random.Random(seed)
     killed = 0
     for attempt in range(KILLS):
-        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            process.wait(timeout=rng.uniform(0.5, 1.0) * duration * (attempt + 1) / KILLS)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        process = forked.start(*line)
+        process.join(rng.uniform(0.5, 1.0) * duration * (attempt + 1) / KILLS)
+        if process.is_alive():
+            process.kill()
             killed += 1
+        process.join()
     run_whole(*line)
     return killed
 
@@ -61,13 +54,13 @@ def scores(folder):
 def undisturbed(tmp_path_factory):
     """Draw a run in peace, and tell how long it took."""
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    return folder, run_whole(*command("evalkit", "generate", "--run", folder, *SUITE, *MODELS))
+    return folder, run_whole("evalkit", "generate", "--run", folder, *SUITE, *MODELS)
 
 
 @pytest.mark.slow
 def test_drawing_survives(undisturbed, tmp_path):
     folder, duration = undisturbed
-    line = command("evalkit", "generate", "--run", tmp_path / "run", *SUITE, *MODELS)
+    line = ("evalkit", "generate", "--run", tmp_path / "run", *SUITE, *MODELS)
     assert kill_often(line, duration, seed=1) > 0
     assert generations(tmp_path / "run") == generations(folder)
     assert not list(Run.open(tmp_path / "run").damaged())
@@ -79,18 +72,18 @@ def test_scoring_survives(undisturbed, tmp_path):
     rough = tmp_path / "run"
     shutil.copytree(folder, rough)
     score = ("--scorer", "clip-score=miniature", "--batch", 4)
-    duration = run_whole(*command("evalkit", "score", "--run", folder, *score))
-    assert kill_often(command("evalkit", "score", "--run", rough, *score), duration, seed=2) > 0
+    duration = run_whole("evalkit", "score", "--run", folder, *score)
+    assert kill_often(("evalkit", "score", "--run", rough, *score), duration, seed=2) > 0
     assert scores(rough) == scores(folder)
 
 
 def arena(name, database, *arguments):
-    return command("arena", name, "--database", database, "--study", "s", *arguments)
+    return ("arena", name, "--database", database, "--study", "s", *arguments)
 
 
 def answers(database):
-    export = command("arena", "votes", "export", "--database", database, "--study", "s")
-    lines = subprocess.run(export, capture_output=True, text=True, check=True).stdout.splitlines()
+    export = ("arena", "votes", "export", "--database", database, "--study", "s")
+    lines = forked.run(*export).stdout.splitlines()
     header, *rows = lines
     names = header.split(",")
     keep = [names.index(n) for n in ("left", "right", "winner", "rater", "prompt")]

@@ -9,18 +9,11 @@ import sys
 import pytest
 
 from evalkit.runs import Run
+from tests import forked
 
 
 def evalkit(*arguments, code=0, **environment):
-    import os
-
-    done = subprocess.run(
-        [sys.executable, "-m", "evalkit.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **environment},
-    )
+    done = forked.run("evalkit", *arguments, **environment)
     assert done.returncode == code, done.stderr
     return done
 
