@@ -12,9 +12,9 @@ from arena import conditions, phases
 from arena import votes as voting
 from arena.clock import before
 from arena.exclusion import RULES, exclude
+from arena.facts.survey import Report, Step
 from arena.quality import quality
 from arena.records import PhaseKind
-from arena.survey import Report, Step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,9 +32,6 @@ AT_WORK_MINUTES = 5
 HOURS = 24
 REPORTS = 20
 """As many as are shown, the newest."""
-
-REPORTED = 0.02
-"""Above this share of battles reported, somebody should look at the pictures."""
 
 GOLD = 0.8
 """Below this share of right answers to questions with a known answer: a look at both."""

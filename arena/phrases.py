@@ -18,8 +18,6 @@ class Notice:
     words: str = ""
 
 
-TITLE = message("Which picture?")
-
 _BAD_LINK = message("It does not say who you are. Open the task from the panel's page.")
 
 NOTICES: Mapping[str, str] = {

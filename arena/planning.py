@@ -175,25 +175,6 @@ def _clustered(plain: float, models: int, clustering: Clustering) -> float:
     return plain * (low - per_prompt) / (1 - plain * slope)
 
 
-def votes_needed(
-    models: int,
-    gap: float,
-    power: float = 0.8,
-    alpha: float = 0.05,
-    tie_rate: float = 0.2,
-    design_effect: float = 1.6,
-) -> int:
-    """Return the number of votes of ``plan``."""
-    return plan(
-        models,
-        gap,
-        power=power,
-        alpha=alpha,
-        tie_rate=tie_rate,
-        design_effect=design_effect,
-    ).votes
-
-
 def settle(ratings: Ratings, first: str, second: str, *, power: float = 0.8) -> Settlement:
     """Say how many more votes are likely to settle two models, taking the estimate as the truth.
 

@@ -120,3 +120,10 @@ def scored(quality: np.ndarray, found: dict[str, dict[str, float]]) -> Scored:
         for place in np.ndindex(quality.shape)
     }
     return Scored(pictures, found, {})
+
+
+def mirrored(votes: pd.DataFrame) -> pd.DataFrame:
+    """Exchange the sides of all votes."""
+    sides = {"left": "right", "right": "left"}
+    pictures = {f"{side}_generation": f"{other}_generation" for side, other in sides.items()}
+    return votes.rename(columns=sides | pictures).replace({"winner": sides})

@@ -12,11 +12,11 @@ from arena.facts.counts import Counts
 from arena.facts.events import Events
 from arena.facts.raters import Raters
 from arena.facts.studies import Studies
+from arena.facts.survey import Survey
+from arena.facts.visits import Visits
 from arena.facts.votes import Votes
 from arena.ledger import Ledger, Row
 from arena.records import Rater
-from arena.survey import Survey
-from arena.visits import Visits
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -23,5 +23,11 @@ def has_event(kind: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(event.c.battle_id == battle.c.id, event.c.kind == kind)
 
 
+def standing(study_id: int, *purposes: Purpose) -> tuple[sa.ColumnElement[bool], ...]:
+    """Its vote stands: it is of this study and these purposes, all asked if none, not undone."""
+    wanted = battle.c.purpose.in_([p.value for p in purposes or COUNTED])
+    return battle.c.study_id == study_id, wanted, ~has_event("undo")
+
+
 UNANSWERED = (vote.c.battle_id.is_(None), ~has_event("skip"), ~has_event("release"))
 """Nobody answered it, passed over it or gave it back."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 
 from evalkit.records import ScorerCard
-from evalkit.scorers import clip_score
 from evalkit.scorers.clip_score import ClipScore
 from evalkit.weights import suffix
 
@@ -22,21 +20,13 @@ class HesselClipScore(ClipScore):
     """
 
     version = 1
-
-    def __init__(
-        self,
-        weights: str | os.PathLike[str] = HESSEL_OFFICIAL,
-        *,
-        device: str | None = None,
-        batch_size: int = 16,
-    ) -> None:
-        super().__init__(weights, device=device, batch_size=batch_size)
+    official = HESSEL_OFFICIAL
 
     @property
     def card(self) -> ScorerCard:
         """What the numbers mean and which files they come from."""
         return ScorerCard(
-            name="clip-score-hessel" + suffix(self._files.info, HESSEL_OFFICIAL),
+            name="clip-score-hessel" + suffix(self._files.info, self.official),
             version=self.version,
             title="CLIPScore (Hessel et al.)",
             unit="2.5 x cosine, not below 0",
@@ -61,7 +51,7 @@ class ClipCosine(ClipScore):
     def card(self) -> ScorerCard:
         """What the numbers mean and which files they come from."""
         return ScorerCard(
-            name="clip-cosine" + suffix(self._files.info, clip_score.OFFICIAL),
+            name="clip-cosine" + suffix(self._files.info, self.official),
             version=self.version,
             title="CLIP cosine",
             unit="cosine",

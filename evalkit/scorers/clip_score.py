@@ -50,15 +50,16 @@ class ClipScore:
     """
 
     version = 1
+    official = OFFICIAL
 
     def __init__(
         self,
-        weights: str | os.PathLike[str] = OFFICIAL,
+        weights: str | os.PathLike[str] | None = None,
         *,
         device: str | None = None,
         batch_size: int = 16,
     ) -> None:
-        self._weights = expand(weights, "clip")
+        self._weights = expand(weights or self.official, "clip")
         self._device = device
         self._batch_size = batch_size
 
@@ -70,7 +71,7 @@ class ClipScore:
     def card(self) -> ScorerCard:
         """What the numbers mean and which files they come from."""
         return ScorerCard(
-            name="clip-score" + suffix(self._files.info, OFFICIAL),
+            name="clip-score" + suffix(self._files.info, self.official),
             version=self.version,
             title="CLIPScore",
             unit="100 x cosine",

@@ -1,9 +1,9 @@
-"""GenEval's own result rows (``results.jsonl``): write ours, read anybody's."""
+"""GenEval's own result rows (``results.jsonl``): make ours, read anybody's."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,6 @@ def official_row(filename: str, prompt: Prompt, detail: Mapping[str, Any]) -> di
         "metadata": json.dumps(metadata(prompt)),
         "details": json.dumps(detail["details"]),
     }
-
-
-def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write result rows, one JSON object a line."""
-    with path.open("w", encoding="utf-8") as stream:
-        stream.writelines(json.dumps(dict(row)) + "\n" for row in rows)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from evalkit.records import ScorerCard
 from evalkit.scorers.clip_score import ClipScore
 from evalkit.weights import suffix
@@ -19,21 +17,13 @@ class PickScore(ClipScore):
     """
 
     version = 1
-
-    def __init__(
-        self,
-        weights: str | os.PathLike[str] = OFFICIAL,
-        *,
-        device: str | None = None,
-        batch_size: int = 16,
-    ) -> None:
-        super().__init__(weights, device=device, batch_size=batch_size)
+    official = OFFICIAL
 
     @property
     def card(self) -> ScorerCard:
         """What the numbers mean and which files they come from."""
         return ScorerCard(
-            name="pick-score" + suffix(self._files.info, OFFICIAL),
+            name="pick-score" + suffix(self._files.info, self.official),
             version=self.version,
             title="PickScore",
             unit="logit scale x cosine",

@@ -12,7 +12,7 @@ from arena.judged import Scored
 from arena.powered import power
 from arena.ratings import fit as rate
 from benchmarks.assisted import SETTINGS, setting
-from benchmarks.worlds import World, by_generation, scored, scores, study
+from benchmarks.worlds import World, by_generation, mirrored, scored, scores, study
 from evalkit.errors import EvalkitError, UnknownNameError, VotesError
 
 VARIED = World(prompts=100, votes=1200, picture=1.6, taste=0.3, twice=0.1)
@@ -90,15 +90,7 @@ def test_the_unit_and_the_sign_of_a_score_do_not_matter(drawn):
 
 def test_sides_do_not_matter(drawn):
     votes, quality = drawn
-    turned = votes.rename(
-        columns={
-            "left": "right",
-            "right": "left",
-            "left_generation": "right_generation",
-            "right_generation": "left_generation",
-        }
-    ).replace({"winner": {"left": "right", "right": "left"}})
-    one, other = (fit(v, scored(quality, good(quality))) for v in (votes, turned))
+    one, other = (fit(v, scored(quality, good(quality))) for v in (votes, mirrored(votes)))
     assert by_model(other.ratings).to_numpy() == pytest.approx(
         by_model(one.ratings).to_numpy(), abs=0.05
     )

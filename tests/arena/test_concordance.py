@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 from arena.concordance import measure
 from arena.ratings import fit
-from benchmarks.worlds import World, by_generation, choose, scores, study
+from benchmarks.worlds import World, by_generation, choose, mirrored, scores, study
 from evalkit.errors import EvalkitError, VotesError
 
 
@@ -101,15 +101,7 @@ def test_sides_and_names_do_not_matter():
     rng = np.random.default_rng(4)
     votes, quality = study(rng)
     found = scores(rng, quality)
-    mirrored = votes.rename(
-        columns={
-            "left": "right",
-            "right": "left",
-            "left_generation": "right_generation",
-            "right_generation": "left_generation",
-        }
-    ).replace({"winner": {"left": "right", "right": "left"}})
-    one, other = measure(votes, found), measure(mirrored, found)
+    one, other = measure(votes, found), measure(mirrored(votes), found)
     assert one.people == other.people
     for a, b in zip(one.scorers, other.scorers, strict=True):
         assert a.accuracy.value == b.accuracy.value

@@ -9,7 +9,7 @@ import pytest
 from arena.estimate import POINTS
 from arena.likelihood import Pairs, Shape, invert
 from arena.newton import newton
-from arena.planning import plan, settle, votes_needed
+from arena.planning import plan, settle
 from arena.ratings import fit
 from evalkit.errors import EvalkitError, VotesError
 
@@ -20,13 +20,13 @@ from evalkit.errors import EvalkitError, VotesError
 )
 def test_decisive_votes_for_80_percent_power(models, gap, votes):
     """(347.4 (1.960 + 0.842) / gap)^2 (models - 1)."""
-    assert votes_needed(models, gap, tie_rate=0, design_effect=1) == votes
+    assert plan(models, gap, tie_rate=0, design_effect=1).votes == votes
 
 
 def test_ties_and_related_votes_cost_more():
-    plain = votes_needed(8, 35, tie_rate=0, design_effect=1)
-    assert votes_needed(8, 35) == pytest.approx(plain * 1.6 / 0.8, abs=2)
+    plain = plan(8, 35, tie_rate=0, design_effect=1).votes
     found = plan(8, 35)
+    assert found.votes == pytest.approx(plain * 1.6 / 0.8, abs=2)
     assert found.votes_per_pair == math.ceil(found.votes / 28)
     assert found.error == pytest.approx(35 / 2.8016, rel=1e-3)
     assert found.win_share == pytest.approx(0.5502, abs=1e-4)
@@ -36,7 +36,7 @@ def test_planned_studies_have_the_planned_power():
     """600 simulated studies: the simulation error of the power is 1.6 %."""
     size, gap, nu, reps = 6, 80.0, 0.5, 600
     tie_rate = nu / (2 + nu)
-    votes = votes_needed(size, gap, tie_rate=tie_rate, design_effect=1)
+    votes = plan(size, gap, tie_rate=tie_rate, design_effect=1).votes
     rng = np.random.default_rng(0)
     true = np.array([gap / 2, -gap / 2, 0, 0, 0, 0]) / POINTS
     left, right = np.triu_indices(size, 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from arena.gains import Answers
 from arena.records import Entry, Outcome
-from arena.rules import RULES, rule
+from arena.rules import RULES, Rule, rule
 from arena.sampling import FAVOUR, Field, History, draw, generator, key
 
 
@@ -149,22 +149,26 @@ def test_the_side_that_was_had_less_often_is_favoured_but_not_certain() -> None:
     assert left[more, q] / 600 == pytest.approx(2 / 3, abs=0.08)
 
 
-def test_the_logged_probability_is_how_often_it_happens() -> None:
-    field, history = Field(entries(3, 2)), History()
-    for pair in list(field.by_key.values())[:2]:
-        history.add(pair, first_is_left=True)
-    trials = 6000
+def check_chances(field: Field, history: History, trials: int, error: float, *chosen: Rule) -> None:
+    """Draw often, and hold the logged chance of each pair in its sides against its share."""
     seen: Counter[tuple[int, int]] = Counter()
     chance: dict[tuple[int, int], float] = {}
     for seed in range(trials):
-        drawn = draw(field, history, set(), random.Random(seed))
+        drawn = draw(field, history, set(), random.Random(seed), *chosen)
         assert drawn
         sides = drawn.left.id, drawn.right.id
         seen[sides] += 1
         assert chance.setdefault(sides, drawn.probability) == drawn.probability
     assert sum(chance.values()) == pytest.approx(1)
     for sides, p in chance.items():
-        assert seen[sides] / trials == pytest.approx(p, abs=0.03)
+        assert seen[sides] / trials == pytest.approx(p, abs=error)
+
+
+def test_the_logged_probability_is_how_often_it_happens() -> None:
+    field, history = Field(entries(3, 2)), History()
+    for pair in list(field.by_key.values())[:2]:
+        history.add(pair, first_is_left=True)
+    check_chances(field, history, 6000, 0.03)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -173,18 +177,8 @@ def test_the_chances_of_every_rule_are_those_of_the_draws(name: str) -> None:
     for pair, outcome in zip(field.by_key.values(), [*Outcome, Outcome.LEFT], strict=False):
         history.add(pair, first_is_left=True)
         history.hear(pair.match, outcome, first_is_left=True)
-    trials, chosen = 3000, rule(name, **({} if name == "balanced" else {"sharpness": 1}))
-    seen: Counter[tuple[int, int]] = Counter()
-    chance: dict[tuple[int, int], float] = {}
-    for seed in range(trials):
-        drawn = draw(field, history, set(), random.Random(seed), chosen)
-        assert drawn
-        sides = drawn.left.id, drawn.right.id
-        seen[sides] += 1
-        assert chance.setdefault(sides, drawn.probability) == drawn.probability
-    assert sum(chance.values()) == pytest.approx(1)
-    for sides, p in chance.items():
-        assert seen[sides] / trials == pytest.approx(p, abs=0.04)
+    chosen = rule(name, **({} if name == "balanced" else {"sharpness": 1}))
+    check_chances(field, history, 3000, 0.04, chosen)
 
 
 @pytest.mark.parametrize("name", RULES)

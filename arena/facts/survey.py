@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from arena.records import COUNTED, Purpose
+from arena.facts.clauses import standing
+from arena.facts.connected import Connected
+from arena.records import Purpose
 from arena.tables import battle, entry, event, rater, study, visit, vote
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 
 class Step(NamedTuple):
@@ -36,11 +35,8 @@ class Report(NamedTuple):
     detail: dict[str, Any]
 
 
-class Survey:
+class Survey(Connected):
     """The counts of one transaction."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     def alive(self) -> None:
         """Ask the database for anything; it raises where it cannot answer."""
@@ -64,7 +60,7 @@ class Survey:
     def answered(self, study_id: int) -> dict[int, int]:
         """Map each rater to the number of votes that stand, checks among them."""
         query = sa.select(battle.c.rater_id, sa.func.count()).join(vote)
-        query = query.where(*_standing(study_id), battle.c.rater_id.is_not(None))
+        query = query.where(*standing(study_id), battle.c.rater_id.is_not(None))
         return {
             row[0]: row[1] for row in self._connection.execute(query.group_by(battle.c.rater_id))
         }
@@ -81,13 +77,13 @@ class Survey:
         """Count the votes that stand by the hour (UTC) in which they were cast."""
         hour = sa.func.substr(vote.c.cast_at, 1, len("2026-01-01T00"))
         query = sa.select(hour, sa.func.count()).select_from(vote).join(battle)
-        query = query.where(*_standing(study_id), vote.c.cast_at >= since).group_by(hour)
+        query = query.where(*standing(study_id), vote.c.cast_at >= since).group_by(hour)
         return {row[0]: row[1] for row in self._connection.execute(query)}
 
     def cast_since(self, study_id: int, since: str) -> int:
         """Count the votes that stand and were cast since a time."""
         query = sa.select(sa.func.count()).select_from(vote).join(battle)
-        query = query.where(*_standing(study_id), vote.c.cast_at >= since)
+        query = query.where(*standing(study_id), vote.c.cast_at >= since)
         return self._connection.scalar(query) or 0
 
     def pairs(self, study_id: int, full: int) -> dict[str, tuple[int, int]]:
@@ -101,7 +97,7 @@ class Survey:
         number = sa.func.count().label("votes")
         each = sa.select(battle.c.criterion.label("criterion"), number).select_from(vote)
         each = each.join(battle).join(entry, entry.c.id == battle.c.left_id)
-        each = each.where(*_standing(study_id, Purpose.RATING), entry.c.generation_id.is_not(None))
+        each = each.where(*standing(study_id, Purpose.RATING), entry.c.generation_id.is_not(None))
         found = each.group_by(battle.c.criterion, low, high).subquery()
         done = sa.func.count().filter(found.c.votes >= full)
         query = sa.select(found.c.criterion, sa.func.count(), done).group_by(found.c.criterion)
@@ -135,9 +131,3 @@ class Survey:
         """Say whether a study has a picture."""
         query = sa.select(entry.c.id).where(entry.c.study_id == study_id, entry.c.image == digest)
         return self._connection.scalar(query.limit(1)) is not None
-
-
-def _standing(study_id: int, *purposes: Purpose) -> tuple[sa.ColumnElement[bool], ...]:
-    undone = sa.exists().where(event.c.battle_id == battle.c.id, event.c.kind == "undo")
-    wanted = battle.c.purpose.in_([p.value for p in purposes or COUNTED])
-    return battle.c.study_id == study_id, wanted, ~undone

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import sqlalchemy as sa
 
+from arena.facts.connected import Connected
 from arena.records import Rater
 from arena.tables import study, visit
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
-
-class Visits:
+class Visits(Connected):
     """The visits of one transaction."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     def add(self, study_id: int, by: Rater, submission: str, *, at: str) -> None:
         """Record that a rater came with a submission; again is once."""
