@@ -56,11 +56,37 @@ def test_every_scorer_is_in_the_readme(name):
     assert f"| `{name}` |" in README
 
 
-@pytest.mark.parametrize("page", sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("*.md")))
+PAGES = sorted(
+    page.relative_to(ROOT).as_posix()
+    for where in ("*.md", "docs/**/*.md")
+    for page in ROOT.glob(where)
+)
+
+
+def anchors(page):
+    """Return the anchors that GitHub gives to a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_somewhere(page):
     text = (ROOT / page).read_text()
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
-    assert not [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+    for link, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", text):
+        target = (ROOT / page).parent / link if link else ROOT / page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), anchor
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_and_module_that_is_named_is_there(page):
+    text = (ROOT / page).read_text()
+    # A name that begins with _ is made when the package is built.
+    files = r"`((?:arena|benchmarks|evalkit|prompts|tests)/(?!_)[\w/.-]+\.\w+)`"
+    modules = r"python -m ((?:arena|benchmarks|evalkit)[\w.]*\w)"
+    named = [*re.findall(files, text), *(m.replace(".", "/") for m in re.findall(modules, text))]
+    places = {name: (ROOT / name, ROOT / f"{name}.py") for name in named}
+    assert not [name for name, found in places.items() if not any(p.exists() for p in found)]
 
 
 @pytest.mark.slow
