@@ -86,13 +86,13 @@ def match(source: str | Path, prompts: Sequence[Prompt], layout: str = "geneval"
             f"None of the {len(found)} pictures of {source} belongs to a prompt of the suite. "
             "Is it of another suite?"
         )
-    placed = {item.path for item in items}
-    homeless = [(f.path, f"no prompt {f.described} is free") for f in found if f.path not in placed]
+    placed = {picture for by_seed in chosen.values() for picture in by_seed.values()}
+    homeless = [(f.path, f"no prompt {f.described} is free") for f in found if f not in placed]
     return Matching(
         items=tuple(items),
         missing=tuple(id_ for id_, by_seed in chosen.items() if not by_seed),
         unmatched=(*strays, *homeless),
-        unreadable=tuple(_unreadable(f.path for f in found if f.path in placed and not f.url)),
+        unreadable=tuple(_unreadable(f.path for f in found if f in placed and not f.url)),
         order=_order(prompts),
         layout=layout,
     )

@@ -233,6 +233,15 @@ def test_an_unknown_id_is_listed_and_a_file_that_is_not_there_is_unreadable(tmp_
     assert "There is no file" in found.unreadable[0][1]
 
 
+def test_a_picture_that_one_row_places_is_listed_where_another_names_an_unknown_prompt(
+    tmp_path, named
+):
+    save(tmp_path / "b.png")
+    found = match(table(tmp_path, [("b.png", "p-cow", 0), ("b.png", "p-dog", 0)]), named)
+    assert [i.prompt_id for i in found.items] == ["p-cow"]
+    assert [reason for _, reason in found.unmatched] == ["no prompt with id 'p-dog' is free"]
+
+
 @pytest.mark.parametrize(
     ("rows", "columns", "words"),
     [
