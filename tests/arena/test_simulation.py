@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
@@ -24,6 +20,7 @@ from arena.store import Store
 from evalkit.errors import StudyError, UnknownNameError
 from evalkit.records import Generation, Score, ScorerCard
 from evalkit.runs import Run
+from tests import forked
 from tests.arena.conftest import MODELS, make_run
 
 SURE = Character(noise=0.0, taste=0.0)
@@ -241,18 +238,7 @@ def test_a_killed_simulation_ends_as_an_undisturbed_one(
         studies.load(store, run, studies.describe("s", seed=5))
         store.close()
         where = ["--database", database, "--study", "s", "--run", str(run.path)]
-        return [
-            sys.executable,
-            "-m",
-            "arena.cli",
-            "simulate",
-            *where,
-            "--votes",
-            "60",
-            "--raters",
-            "4",
-            *by,
-        ]
+        return ["arena", "simulate", *where, "--votes", "60", "--raters", "4", *by]
 
     def result(name: str) -> str:
         store = Store.open(str(tmp_path / name))
@@ -260,23 +246,22 @@ def test_a_killed_simulation_ends_as_an_undisturbed_one(
         store.close()
         return text
 
-    subprocess.run(prepare("calm.sqlite"), check=True, capture_output=True)
+    assert forked.run(*prepare("calm.sqlite")).returncode == 0
     command = prepare("killed.sqlite")
     for stop_after in (3, 17, 30):
         _kill_after(command, tmp_path / "killed.sqlite", stop_after)
-    subprocess.run(command, check=True, capture_output=True)
+    assert forked.run(*command).returncode == 0
     assert result("killed.sqlite") == result("calm.sqlite")
     assert result("calm.sqlite").count("\n") == 61
 
 
 def _kill_after(command: list[str], database: Path, enough: int) -> None:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = forked.start(*command)
     store = Store.open(str(database))
-    while process.poll() is None and len(studies.standing_votes(store, "s")) < enough:
+    while process.is_alive() and len(studies.standing_votes(store, "s")) < enough:
         pass
-    if process.poll() is None:
-        os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     store.close()
 
 
