@@ -89,6 +89,15 @@ def test_every_file_and_module_that_is_named_is_there(page):
     assert not [name for name, found in places.items() if not any(p.exists() for p in found)]
 
 
+@pytest.mark.parametrize("package", ["evalkit", "arena"])
+def test_every_module_has_its_place_in_the_architecture(package):
+    rows = (ROOT / "docs/architecture.md").read_text()
+    part = rows.partition(f"\n## {package}\n")[2].partition("\n## ")[0]
+    files = [path.name for path in (ROOT / package).glob("*.py") if path.stem != "__init__"]
+    folders = [f"{path.parent.name}/" for path in (ROOT / package).glob("*/__init__.py")]
+    assert not [name for name in (*files, *folders) if f"`{name}`" not in part]
+
+
 @pytest.mark.slow
 def test_the_readmes_commands_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
