@@ -200,8 +200,8 @@ def _ratings_of(ratings: Ratings) -> Mapping[str, float]:
 
 
 def _intervals(ratings: Ratings) -> str:
-    intervals = ratings.diagnostics.get("intervals") or {}
-    return f"intervals from the {intervals['method']}" if intervals else "no intervals"
+    method = (ratings.diagnostics.get("intervals") or {}).get("method")
+    return f"intervals from the {method}" if method else "no intervals"
 
 
 def _cell(row: Mapping[str, Any], paper: float | None) -> board.HumanCell:
@@ -249,4 +249,4 @@ def _notes(ratings: Ratings) -> Sequence[str]:
             f"Side effect: log-odds {side['estimate']:+.2f} for the left picture "
             f"[{side['low']:+.2f}, {side['high']:+.2f}]."
         )
-    return notes
+    return [f"{note[0].upper()}{note[1:].rstrip('.')}." for note in notes]

@@ -12,7 +12,7 @@ from arena.influence import OUTCOMES, Base, Members, times
 from arena.tally import LEFT, RIGHT, Floats, Ints
 
 MOST = 0.25
-"""Share up to which a set is searched; a study that loses a quarter is another study."""
+"""Share up to which a set is searched, or one of it: a study that loses more is another study."""
 CHALLENGERS = 5
 """Models tried in the first one's place: those that need the fewest moves to first order."""
 ROUNDS = 80
@@ -113,12 +113,12 @@ def _fewest(base: Base, moves: _Moves, what: str, names: tuple[str, ...]) -> Rem
     needs = [(_need(start, slopes, moves, top, k), k) for k in range(len(start)) if k != top]
     best: Ints | None = None
     for _, rival in sorted(needs)[:CHALLENGERS]:
-        limit = int(MOST * of) if best is None else int(best.sum()) - 1
+        limit = max(1, int(MOST * of)) if best is None else int(best.sum()) - 1
         found = _path(base, moves, top, rival, limit)
         if found is not None and (best is None or found.sum() < best.sum()):
             best = found
     if best is None:
-        return Removal(what, None, of, None, None, ())
+        return Removal(what, None, of, None, None, (), max(MOST, 1 / of))
     after = moves.after(base.counts, best)
     leader = base.models[int(base.strengths(after[None])[0].argmax())]
     held, which = int(best.sum()), ()

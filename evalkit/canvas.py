@@ -11,6 +11,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from evalkit.names import visible
+
 INK, ACCENT, MUTED = "#010203", "#010204", "#010205"
 """Stand for the page's colours until the figure is embedded."""
 _COLOURS = {INK: "currentColor", ACCENT: "var(--accent)", MUTED: "var(--quiet)"}
@@ -22,7 +24,7 @@ def short(name: str) -> str:
     """Fit a name into a figure, both of its ends kept; a dollar is no formula there."""
     if len(name) > LONGEST:
         name = f"{name[: LONGEST - 12]}…{name[-11:]}"
-    return name.replace("$", r"\$")
+    return visible(name).replace("$", r"\$")
 
 
 def axes(width: float, height: float) -> tuple[Any, Any]:

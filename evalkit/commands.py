@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from evalkit.errors import EvalkitError
+from evalkit.names import visible
 
 RunFolder = Annotated[Path, typer.Option("--run", help="The run's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -26,7 +27,7 @@ def end_well(app: Callable[[], Any], name: str, stopped: str) -> None:
     try:
         app()
     except EvalkitError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(visible(f"{name}: {error}"), file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()
@@ -34,6 +35,11 @@ def end_well(app: Callable[[], Any], name: str, stopped: str) -> None:
     except KeyboardInterrupt:
         print(f"{name}: stopped. {stopped}", file=sys.stderr)
         sys.exit(130)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines for a terminal, which names from elsewhere cannot drive."""
+    print("\n".join(map(visible, lines)))
 
 
 def print_json(value: Any) -> None:

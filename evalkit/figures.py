@@ -88,7 +88,8 @@ def categories(boards: Sequence[RatingBoard], order: Sequence[str]) -> Markup:
     columns = -(-len(boards) // lines)
     names = [name for name in order if any(_cell(board, name) for board in boards)]
     height = 0.5 + 0.22 * len(names)
-    figure, drawn = panels(lines, columns, 1.6 + 2.1 * columns, lines * height + 0.4)
+    width = 1.6 + 2.1 * max(3, columns)  # so that few panels are no larger than many
+    figure, drawn = panels(lines, columns, width, lines * height + 0.4)
     for number, one in enumerate(drawn):
         if number >= len(boards):
             one.set_visible(False)
@@ -148,7 +149,7 @@ def scores_and_ratings(board: Leaderboard) -> Markup | None:
         return None
     columns = min(3, len(cards))
     lines = -(-len(cards) // columns)
-    figure, drawn = panels(lines, columns, 0.6 + 3.3 * columns, 3.3 * lines, share=False)
+    figure, drawn = panels(lines, columns, 10.5, 3.3 * lines, share=False)
     for number, one in enumerate(drawn):
         if number >= len(cards):
             one.set_visible(False)

@@ -57,6 +57,8 @@ def _first(rated: Sequence[Row], unit: str) -> str:
     lead = f"{best.model} is rated highest, {figure(best.human.rating, 0)} {unit} {found}".strip()
     if len(rated) == 1:
         return f"{lead}; no other model is rated."
+    if len(rated) > 1 and len({r.human.rating for r in rated if r.human}) == 1:
+        return f"No model is rated above another: all {len(rated)} are equal by these votes."
     if not found:
         return f"{lead}; these ratings have no intervals, so that no order is sure."
     if not sharing:

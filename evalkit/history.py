@@ -17,6 +17,7 @@ from typing import Any
 
 from evalkit import changes
 from evalkit.errors import EvalkitError
+from evalkit.names import visible
 from evalkit.records import Record
 
 SCHEMA_VERSION = 1
@@ -161,6 +162,7 @@ def _page(index: Index) -> str:
         loader=PackageLoader("evalkit"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: visible(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from evalkit import beside, costs, setwise, wording
 from evalkit.board import Leaderboard
 from evalkit.errors import EvalkitError
+from evalkit.names import visible
 from evalkit.records import ScorerCard
 from evalkit.texts import markdown, table_csv
 from evalkit.views import views
@@ -37,6 +39,7 @@ def html(board: Leaderboard) -> str:
         loader=PackageLoader("evalkit"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -62,6 +65,11 @@ def html(board: Leaderboard) -> str:
         ranges={card.name: _range(board, card) for card in board.metrics},
         provenance=board.manifest.model_dump_json(indent=2) if board.manifest else "",
     )
+
+
+def _shown(value: Any) -> Any:
+    """Let nothing unseen out of a name into the page; it cannot turn the text after it round."""
+    return visible(value) if type(value) is str else value
 
 
 def _even(number: int, most: int = 8) -> int:

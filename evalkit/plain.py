@@ -71,7 +71,7 @@ def removal(one: Removal) -> tuple[str, str, str]:
     }
     what = kinds.get(one.what, one.what)
     if one.number is None:
-        return what, f"more than {percent(one.searched)} of {one.of:,}, if any", NONE
+        return what, f"more than {int(one.searched * one.of):,} of {one.of:,}, if any", NONE
     told = f"{one.number:,} of {one.of:,} ({part(one.number, one.of)})"
     return what, told, one.first or "nobody"
 

@@ -10,6 +10,7 @@ from typing import Any
 from evalkit import beside, costs, plain, setwise, wording
 from evalkit.board import HumanCell, Leaderboard, Row
 from evalkit.evidence import Concordance, Evidence
+from evalkit.names import visible
 from evalkit.records import ScorerCard
 from evalkit.views import View, views
 from evalkit.wording import NONE, figure, interval
@@ -37,7 +38,8 @@ def markdown(board: Leaderboard) -> str:
             lines += _other(view)
         lines += _evidence(view)
     sections = (costs, setwise, beside)
-    return "\n".join([*lines, "", *(line for s in sections for line in s.markdown(board))])
+    lines += ["", *(line for s in sections for line in s.markdown(board))]
+    return visible("\n".join(lines))
 
 
 def _headline(board: Leaderboard) -> Iterator[str]:

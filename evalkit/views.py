@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from evalkit.board import Leaderboard, RatingBoard, Row, rows_by
 from evalkit.evidence import Evidence
 
+MOST = 40
+"""Models in a figure or a table of pairs: of more, those rated highest."""
+
+
+PANELS = 24
+"""Categories that are drawn, at most."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -29,6 +36,17 @@ class View:
     def order(self) -> list[str]:
         """The models' names, best first."""
         return [row.model for row in self.rows]
+
+    @property
+    def foremost(self) -> list[str]:
+        """Return the models that figures and tables of pairs have room for."""
+        return self.order[:MOST]
+
+    @property
+    def largest(self) -> list[RatingBoard]:
+        """Return the categories that a figure has room for: those with most votes."""
+        chosen = sorted(self.parts, key=lambda part: -part.votes)[:PANELS]
+        return [part for part in self.parts if part in chosen]
 
     @property
     def evidence(self) -> Evidence:

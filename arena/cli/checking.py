@@ -15,7 +15,7 @@ from arena.cli.options import (
     named_votes,
     opened,
 )
-from evalkit.commands import AsJson, print_json
+from evalkit.commands import AsJson, print_json, print_lines
 from evalkit.errors import StudyError, VotesError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def raters(
         print_json(_together({name: one.to_dict() for name, one in found.items()}))
     else:
         said = {name: [*one.table(), "", *one.lines()] for name, one in found.items()}
-        print("\n".join(_one_after_another(said)))
+        print_lines(_one_after_another(said))
 
 
 @app.command()
@@ -92,7 +92,7 @@ def audit(
     }
     document |= _together({name: judged for name, (judged, _) in found.items()})
     lines += _one_after_another({name: said for name, (_, said) in found.items()})
-    print_json(document) if as_json else print("\n".join(lines))
+    print_json(document) if as_json else print_lines(lines)
 
 
 def _questions(
@@ -152,7 +152,7 @@ def _blindness(
     with opened(database) as store:
         name = studies.only_study(store, study)
         found = rehearsal.audit(store, name, url=url, battles=battles)
-    print_json(found.to_dict()) if as_json else print("\n".join(found.lines()))
+    print_json(found.to_dict()) if as_json else print_lines(found.lines())
     if found.leaks:
         raise StudyError(
             f"The page of {name!r} tells what it must not: {', '.join(found.leaks)}. "

@@ -16,7 +16,7 @@ from arena.cli.options import (
     StudyName,
     opened,
 )
-from evalkit.commands import AsJson, print_json
+from evalkit.commands import AsJson, print_json, print_lines
 from evalkit.errors import StudyError
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def study_check(
         rules = found.protocol.model_dump(mode="json")
         print_json({"study": found.name, "digest": found.protocol.digest, "protocol": rules})
         return
-    print("\n".join(studyfile.summary(found)))
+    print_lines(studyfile.summary(found))
 
 
 @app.command()

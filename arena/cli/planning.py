@@ -12,7 +12,7 @@ from arena.cli.options import (
     MaybeVotes,
     named_votes,
 )
-from evalkit.commands import AsJson, print_json
+from evalkit.commands import AsJson, print_json, print_lines
 from evalkit.errors import EvalkitError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def plan(
     needs["tie_rate"] = 0.2 if tie_rate is None else tie_rate
     pay = planning.Pay(seconds_per_vote, pay_per_hour, pay_per_vote)
     needed = planning.plan(models, gap, pay=pay, **needs)
-    print_json(asdict(needed)) if as_json else print("\n".join(needed.lines()))
+    print_json(asdict(needed)) if as_json else print_lines(needed.lines())
 
 
 def _clustering(
@@ -141,7 +141,7 @@ def _stopping(
         return
     if planned is None:
         print(f"The end was not said (--planned): taken as {end} votes, enough for {gap:g} Elo.")
-    print("\n".join(found.lines()))
+    print_lines(found.lines())
 
 
 def _settled(found: Any) -> str:

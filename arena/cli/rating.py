@@ -17,7 +17,7 @@ from arena.cli.options import (
     named_votes,
     opened,
 )
-from evalkit.commands import AsJson, HistoryFolder, RunFolder, print_json
+from evalkit.commands import AsJson, HistoryFolder, RunFolder, print_json, print_lines
 from evalkit.errors import VotesError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def rate(
     if as_json:
         print_json(answer.document)
     else:
-        print("\n".join(answer.lines))
+        print_lines(answer.lines)
 
 
 def _rate(every: pd.DataFrame, wanted: Wanted) -> Answer:
@@ -222,4 +222,4 @@ def concordance(
     if as_json:
         print_json(found.to_dict() | ({"exclusion": left_out.to_dict()} if left_out else {}))
         return
-    print("\n".join([*found.lines(by), *(left_out.lines() if left_out else ())]))
+    print_lines([*found.lines(by), *(left_out.lines() if left_out else ())])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arena.cli.options import Database, StudyName, opened
-from evalkit.commands import AsJson, Quiet, RunFolder, print_json
+from evalkit.commands import AsJson, Quiet, RunFolder, print_json, print_lines
 from evalkit.errors import StudyError
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _attend(
         facts = {"study": study, "raters": crowd.raters, "seed": crowd.seed}
         print_json(facts | {"by": list(sight.sources)} | found.to_dict())
     else:
-        print("\n".join([f"{study}: {crowd.raters} simulated raters at {url}", *found.lines()]))
+        print_lines([f"{study}: {crowd.raters} simulated raters at {url}", *found.lines()])
         _say_sources(sight)
     if found.lost:
         raise StudyError(

@@ -66,6 +66,13 @@ def test_what_is_not_identified_has_words_and_no_number(store, arena):
     assert all(c.rating is None and c.status for c in cells)
 
 
+def test_of_ties_alone_no_method_of_intervals_is_named(store, arena):
+    votes(arena, "ann", lambda _: Outcome.TIE, 9)
+    board = leaderboard.human(store, "s").headline
+    assert board.method.endswith("; no intervals")
+    assert "Every vote was a tie." in board.notes
+
+
 def test_undone_votes_do_not_count(store, arena):
     votes(arena, "ann", alphabetical, 4)
     arena.undo(arena.enter_as("ann"))

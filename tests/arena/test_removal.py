@@ -85,3 +85,15 @@ def test_the_search_is_repeatable_and_leaves_the_counts_alone():
     before = counted.counts.copy()
     assert of_votes(counted) == of_votes(counted)
     np.testing.assert_array_equal(counted.counts, before)
+
+
+def test_of_three_raters_one_is_tried():
+    cast = {"r1": (9, 3), "r2": (5, 5), "r3": (5, 6)}
+    rows = [
+        {"left": "a", "right": "b", "winner": winner, "rater": rater}
+        for rater, (wins, losses) in cast.items()
+        for winner in ["left"] * wins + ["right"] * losses
+    ]
+    counted = base(pd.DataFrame(rows))
+    found = of_members(counted, counted.members[0])
+    assert (found.number, found.of, found.which, found.first) == (1, 3, ("r1",), "b")

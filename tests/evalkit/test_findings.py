@@ -54,6 +54,11 @@ def test_no_order_is_claimed_without_intervals():
     assert "no order is sure" in only
 
 
+def test_of_equals_none_is_highest():
+    (only,) = said([row(name, 1000, (1, 2), interval=False) for name in ("a", "b")])
+    assert only == "No model is rated above another: all 2 are equal by these votes."
+
+
 def test_few_steps_are_set_beside_many_whoever_leads():
     rows = [row("teacher", 1050, (1, 2), 28, 0.4), row("student", 1020, (1, 2), 4, 0.04)]
     tied = Difference(

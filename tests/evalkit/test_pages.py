@@ -232,6 +232,38 @@ def test_a_name_cannot_break_a_table(tmp_path):
     assert all(line.startswith("| ne\\|w line |") for line in lines)
 
 
+def test_of_many_models_the_foremost_are_paired():
+    names = [f"model-{i:03d}" for i in range(90)]
+    page = pages.html(boards.board(names))
+    assert "show the 40 models rated highest of 90; leaderboard.json has them all" in page
+    matrix = page.partition('class="matrix"')[2].partition("</table>")[0]
+    assert matrix.count('<th scope="row">') == 40
+    assert page.partition('class="board"')[2].partition("</table>")[0].count("<tr data-model") == 90
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "';alert(3)//</style></script><svg onload=alert(4)>{{7*7}}",
+    "a\u202eb\x1b[31m",
+    "w" * 5000,
+)
+
+
+@pytest.mark.browser
+def test_names_of_an_enemy_do_nothing(visit):
+    made = boards.board(HOSTILE, ("quality", "align<b>ment"))
+    line = made.sheet[0].model_copy(update={"prompt": HOSTILE[1], "category": HOSTILE[2]})
+    page = visit(made.model_copy(update={"sheet": (line,), "title": HOSTILE[0]}))
+    assert page.complaints == []
+    assert page.locator("img, script:not(:last-child), svg[onload], .asked b b").count() == 0
+    assert [url for url in page.asked_for if not url.startswith("file:")] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert "\u202e" not in page.content()
+    assert "\\u202e" in page.content()
+    assert not {"\u202e", "\x1b"} & set(pages.markdown(made))
+
+
 def test_a_model_that_other_questions_did_not_rate_has_no_figure_there():
     made = boards.board(("a", "b"), ("quality", "alignment"))
     boards_ = list(made.human.boards)

@@ -24,7 +24,7 @@ def test_the_fewest_votes_are_told_first():
 
 def test_a_removal_that_was_not_found_has_no_number():
     one = Removal(what="raters", number=None, of=24, searched=0.25)
-    assert plain.removal(one) == ("Leave out whole raters", "more than 25 % of 24, if any", "–")
+    assert plain.removal(one) == ("Leave out whole raters", "more than 6 of 24, if any", "–")
 
 
 def test_what_decides_is_never_nought_percent():

@@ -22,6 +22,15 @@ def test_a_figure(value, digits, text):
     assert wording.figure(value, digits) == text
 
 
+def test_a_small_chance_is_no_zero():
+    assert [wording.chance(p) for p in (None, 0.03, 0.00009, 0.0)] == [
+        "–",
+        "0.0300",
+        "< 0.0001",
+        "< 0.0001",
+    ]
+
+
 def test_signs_shares_and_intervals():
     assert [wording.signed(v) for v in (12.4, -3, 0.2)] == ["+12", "−3", "0"]
     assert wording.percent(0.126) == "13 %"
