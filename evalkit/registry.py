@@ -29,6 +29,7 @@ SCORERS: Mapping[str, str] = {
     "hps-v2.1": "evalkit.scorers.hps:HpsV21",
     "image-reward": "evalkit.scorers.image_reward:ImageReward",
     "pick-score": "evalkit.scorers.pick_score:PickScore",
+    "vqa-score": "evalkit.scorers.vqa_score:VqaScore",
 }
 
 CONVERTERS: Mapping[str, str] = {

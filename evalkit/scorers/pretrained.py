@@ -1,4 +1,4 @@
-"""Load a transformers checkpoint strictly: nothing missing, nothing left over, float32."""
+"""Load a transformers checkpoint strictly: nothing missing, nothing left over."""
 
 from __future__ import annotations
 
@@ -59,19 +59,14 @@ def _quietly() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def load(kind: type[Any], folder: Path) -> Any:
+def load(kind: type[Any], folder: Path, **options: Any) -> Any:
     """Return ``kind.from_pretrained(folder)`` in evaluation mode, or raise WeightsError.
 
-    transformers itself fills missing tensors with random numbers and only logs that.
+    In float32 unless ``options`` say otherwise. transformers itself fills missing tensors with
+    random numbers and only logs that.
     """
-    try:
-        with _quietly():
-            model, report = kind.from_pretrained(
-                folder, output_loading_info=True, dtype=torch.float32, local_files_only=True
-            )
-    except Exception as error:  # a corrupt file raises anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{folder} holds no {kind.__name__} that loads: {reason}") from error
+    options = {"dtype": torch.float32, **options, "output_loading_info": True}
+    model, report = _from_pretrained(kind, folder, **options)
     for fault in FAULTS:
         keys = sorted(k for k in map(str, report[fault]) if not _UNUSED.search(k))
         if keys:
@@ -80,3 +75,19 @@ def load(kind: type[Any], folder: Path) -> Any:
                 f"{', '.join(keys[:3])}. Check that config.json belongs to the weights."
             )
     return model.eval()
+
+
+def load_processor(folder: Path) -> Any:
+    """Return what prepares pictures and text for a model, or raise WeightsError."""
+    from transformers import AutoProcessor
+
+    return _from_pretrained(AutoProcessor, folder, trust_remote_code=False)
+
+
+def _from_pretrained(kind: type[Any], folder: Path, **options: Any) -> Any:
+    try:
+        with _quietly():
+            return kind.from_pretrained(folder, local_files_only=True, **options)
+    except Exception as error:  # a corrupt file raises anything
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"{folder} holds no {kind.__name__} that loads: {reason}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 WORDS = (
     "[PAD] [UNK] [CLS] [SEP] [MASK] a an photo of and red orange yellow green blue purple pink "
@@ -182,3 +183,121 @@ def make_head(path: Path) -> Path:
         state |= {f"layers.{place}.{k}": v.detach() for k, v in layer.state_dict().items()}
     torch.save(state, path)
     return path
+
+
+ANSWERS = (
+    "Yes yes No no one One 1 two Two 2 Does this figure show Is there Are How many Please "
+    'answer Answer in word or ? . , " user assistant : {'
+).split()
+TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] }} : {% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}IMAGE{% else %} {{ part['text'] }}{% endif %}{% endfor %}"
+    "{% endfor %}{% if add_generation_prompt %} assistant :{% endif %}"
+)
+
+
+def judge_tokenizer(marks: list[str]) -> Any:
+    """Make a tokenizer of whole words, with marks that the tokenizer takes out first."""
+    from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    plain = [w for w in WORDS if not w.startswith("##") and w not in ANSWERS]
+    words = [*plain, *ANSWERS, "<end>"]
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.add_special_tokens([AddedToken(m, normalized=False) for m in marks])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="[UNK]", eos_token="<end>", pad_token="[PAD]"
+    )
+
+
+def _shaken(model: Any) -> Any:
+    """Make random weights decisive: fresh ones say the same of every picture."""
+    import torch
+
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return model
+
+
+def make_judge(folder: Path) -> Path:
+    """Write a LLaVA of random weights: CLIP's pictures, Llama's text."""
+    import torch
+    from transformers import (
+        CLIPImageProcessor,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    tokenizer = judge_tokenizer(["<image>"])
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    size["num_attention_heads"] = 2
+    torch.manual_seed(5)
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(image_size=32, patch_size=8, **size),
+        text_config=LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=160, **size),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    _shaken(LlavaForConditionalGeneration(config)).save_pretrained(folder)
+    LlavaProcessor(
+        CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
+        tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=TEMPLATE.replace("IMAGE", "<image>"),
+    ).save_pretrained(folder)
+    return folder
+
+
+QWEN_MARKS = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+
+
+def make_qwen_judge(folder: Path) -> Path:
+    """Write a Qwen3-VL of random weights, whose pictures keep their shapes."""
+    import torch
+    from transformers import (
+        Qwen2VLImageProcessor,
+        Qwen3VLConfig,
+        Qwen3VLForConditionalGeneration,
+        Qwen3VLProcessor,
+        Qwen3VLVideoProcessor,
+    )
+
+    tokenizer = judge_tokenizer(QWEN_MARKS)
+    start, end, image, video = tokenizer.convert_tokens_to_ids(QWEN_MARKS)
+    text = {
+        "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 64, "head_dim": 16,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+        "rope_parameters": {
+            "rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2],
+            "mrope_interleaved": True,
+        },
+    }  # fmt: skip
+    vision = {
+        "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2, "patch_size": 8,
+        "out_hidden_size": 32, "num_position_embeddings": 64, "deepstack_visual_indexes": [0],
+    }  # fmt: skip
+    torch.manual_seed(6)
+    config = Qwen3VLConfig(
+        text_config=text,
+        vision_config=vision,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+        image_token_id=image,
+        video_token_id=video,
+    )
+    _shaken(Qwen3VLForConditionalGeneration(config)).save_pretrained(folder)
+    pixels = {"shortest_edge": 32 * 32, "longest_edge": 96 * 96}
+    Qwen3VLProcessor(
+        Qwen2VLImageProcessor(patch_size=8, size=pixels),
+        tokenizer,
+        Qwen3VLVideoProcessor(patch_size=8),
+        chat_template=TEMPLATE.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>"),
+    ).save_pretrained(folder)
+    return folder

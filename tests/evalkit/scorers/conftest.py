@@ -12,6 +12,8 @@ from tests.evalkit.scorers.checkpoints import (
     make_detector,
     make_head,
     make_hps,
+    make_judge,
+    make_qwen_judge,
     make_reward,
 )
 
@@ -25,6 +27,8 @@ class Checkpoints:
     reward: Path
     hps: Path
     head: Path
+    judge: Path
+    qwen_judge: Path
 
 
 @pytest.fixture(scope="session")
@@ -36,4 +40,6 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
         make_reward(root / "reward"),
         make_hps(root / "hps"),
         make_head(root / "head.pth"),
+        make_judge(root / "judge"),
+        make_qwen_judge(root / "qwen-judge"),
     )

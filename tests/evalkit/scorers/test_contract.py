@@ -31,6 +31,7 @@ def scorer(request: pytest.FixtureRequest, checkpoints: Any) -> Scorer:
         "clip-score": lambda: {"weights": checkpoints.clip},
         "geneval": lambda: {"weights": checkpoints.detector, "colour_weights": checkpoints.clip},
         "image-reward": lambda: {"weights": checkpoints.reward},
+        "vqa-score": lambda: {"weights": checkpoints.judge},
     }
     assert made.keys() == registry.SCORERS.keys(), "a new scorer needs small weights here"
     ready = registry.scorer(request.param, device="cpu", **made[request.param]())
