@@ -2,8 +2,8 @@
 
 An answer's probability is read at the first place after the question: the softmax over the whole
 vocabulary, summed over the distinct first tokens of the answer's spellings (the convention of
-GenEval 2, arXiv 2512.16853; of one spelling it is VQAScore's, arXiv 2404.01291, but for the end of
-the answer, which its own T5 judge counts too). Nothing is sampled and nothing is generated.
+GenEval 2, arXiv 2512.16853; VQAScore, arXiv 2404.01291, has one spelling). Nothing is sampled and
+nothing is generated.
 """
 
 from __future__ import annotations
