@@ -15,13 +15,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
-from arena import phases
+from arena import panels, phases
 from arena.battles import Arena
 from arena.identity import Keyring
-from arena.panels import SUBMIT_HOSTS
-from arena.protocol import Panel
 from arena.records import COUNTED, Battle, Outcome, PhaseKind, Purpose, Rater
 from arena.simulation import Crowd, Sight, judge, sign
 from arena.store import Store
@@ -203,7 +200,7 @@ class _Hall:
         keyring = Keyring.of_environment(study.name)
         self.arena.bind(keyring.check)
         key = keyring.person(secret)
-        return self.arena.make_up(label, key), key, _link(panel, secret)
+        return self.arena.make_up(label, key), key, panels.link(panel, secret)
 
     def find(self, token: str) -> Battle | None:
         """Look behind a battle's name."""
@@ -287,16 +284,6 @@ class _Rater:
             seed=self.hall.crowd.seed,
             character=self.hall.crowd.of(self.number),
         )
-
-
-def _link(panel: Panel, number: str) -> str:
-    """Write the link by which a panel sends a rater."""
-    said = {panel.rater: number}
-    if panel.session:
-        said[panel.session] = f"{number[:32]}-1"
-    if panel.kind == "mturk":
-        said["turkSubmitTo"] = f"https://{SUBMIT_HOSTS[-1]}"
-    return f"?{urlencode(said)}"
 
 
 def _kept(

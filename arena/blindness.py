@@ -64,17 +64,19 @@ async def listen(
     votes: bool,
     battles: int = BATTLES,
     seed: int = 0,
+    link: Callable[[], str] = lambda: "./",
 ) -> Evidence:
     """Take part in a study at its page, and ask besides what no rater asks.
 
-    With ``votes`` some battles are answered and one undone; else all are passed over.
+    With ``votes`` some battles are answered and one undone; else all are passed over. Each rater
+    comes by a ``link`` of their own.
     """
 
     def find(token: str) -> Battle | None:
         with store.reading() as facts:
             return facts.battle(token)
 
-    heard = await Listener(browser, find, votes=votes, seed=seed).listen(battles)
+    heard = await Listener(browser, find, votes=votes, seed=seed, link=link).listen(battles)
     if not heard.battles:
         raise StudyError(
             "The page showed no battle, so nothing was learned. Is the study closed, or full?"

@@ -55,12 +55,15 @@ def allowed(protocol: Protocol, outcome: Outcome) -> None:
 
 
 def unhurried(facts: Facts, key: int, study: Study, battle: Battle, at: str) -> None:
-    """Refuse what came sooner than anybody can look, by the server's own clock."""
+    """Refuse what came sooner than anybody can look, by the server's own clock.
+
+    Where that was set back meanwhile it says nothing, and nobody is kept waiting for it.
+    """
     least = study.protocol.raters.minimum_seconds
     if not least:
         return
     since = max(battle.opened_at, facts.last_answer_at(key, battle.rater) or "")
-    if passed(since, at) < least:
+    if 0 <= passed(since, at) < least:
         raise Refusal(Reason.TOO_SOON, f"Please look for {least:g} seconds before you answer.")
 
 

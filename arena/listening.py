@@ -20,6 +20,10 @@ SIDES = ("left", "right")
 PATIENCE = 10
 """Seconds for one answer."""
 
+_TOO_MANY = 429
+_A_MOMENT = 0.1
+"""Seconds beyond what a page asks a rater to look: two clocks are never quite one."""
+
 SHELL = ("", "config", "theme.css", "manifest.json", "health")
 """What a browser loads before it is a rater, and what is the same for everybody."""
 
@@ -124,8 +128,9 @@ class Listener:
         *,
         votes: bool,
         seed: int = 0,
+        link: Callable[[], str] = lambda: "./",
     ) -> None:
-        self._browser, self._find, self._votes = browser, find, votes
+        self._browser, self._find, self._votes, self._link = browser, find, votes, link
         self._rng = random.Random(f"listener {seed}")
         self.evidence = Evidence()
 
@@ -144,6 +149,7 @@ class Listener:
 
     async def _take_part(self, visitor: Visitor, battles: int) -> None:
         http, done = visitor.http, 0
+        await self._ask(http, "GET", self._link())
         for path in SHELL if not self.evidence.shell else ("",):
             self.evidence.shell.append(await self._ask(http, "GET", path or "./"))
         stage = await self._stage(http, "GET", "stage")
@@ -155,20 +161,23 @@ class Listener:
                     "that the page was started with."
                 )
             if battle is None or "skip" not in stage.choices:
-                stage = await self._go_on(http, stage)
+                stage = await self._go_on(http, stage, battle)
                 continue
             self.evidence.battles.append(await self._watch(http, stage, battle))
             choice = "left" if self._votes and done % 3 == 2 else "skip"
+            await asyncio.sleep(stage.pause + _A_MOMENT if choice == "left" and stage.pause else 0)
             stage = await self._act(http, choice, stage.token)
             done += 1
         if self._votes and done:
             await self._act(http, "undo", stage.token)
 
-    async def _go_on(self, http: httpx.AsyncClient, stage: Stage) -> Stage:
-        """Agree, read, and answer the training, whose right answers nobody told us."""
-        if stage.token:
-            return await self._act(http, "left", stage.token)
-        return await self._act(http, str(stage.onward), "")
+    async def _go_on(self, http: httpx.AsyncClient, stage: Stage, battle: Battle | None) -> Stage:
+        """Agree, read, and answer the training as it should be, so that battles follow."""
+        if battle is None:
+            return await self._act(http, str(stage.onward), "")
+        await asyncio.sleep(stage.pause + _A_MOMENT if stage.pause else 0)
+        stage = await self._act(http, battle.expected or "left", stage.token)
+        return stage if stage.token != battle.token else await self._stage(http, "GET", "stage")
 
     async def _watch(self, http: httpx.AsyncClient, stage: Stage, battle: Battle) -> Seen:
         order = self._rng.sample(SIDES, 2)
@@ -185,7 +194,7 @@ class Listener:
         known |= {"stage"} if evidence.stages else set()
         for path in sorted(known):  # before this browser has a cookie
             evidence.strangers.append(await self._ask(http, "GET", path))
-        for path in ("./", "stage"):
+        for path in (self._link(), "stage"):
             await self._ask(http, "GET", path)
         for path in sorted(known - {"stage"}):
             evidence.strangers.append(await self._ask(http, "GET", path))
@@ -216,10 +225,14 @@ class Listener:
         import httpx
 
         url = httpx.URL(str(http.base_url) + path.removeprefix("./"))
-        started = time.perf_counter()
         try:
-            async with asyncio.timeout(PATIENCE):
-                answer = await http.request(method, url, **what)
+            while True:
+                started = time.perf_counter()
+                async with asyncio.timeout(PATIENCE):
+                    answer = await http.request(method, url, **what)
+                if answer.status_code != _TOO_MANY:
+                    break
+                await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
         except TimeoutError:  # a stream of Gradio's that goes on for ever is an open door too
             return Heard(method, path, 200, (), b"", time.perf_counter() - started)
         except httpx.TransportError as error:

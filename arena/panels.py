@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import Field, ValidationError
 
@@ -55,6 +55,16 @@ class Visit(Record):
 def parameters(panel: Panel) -> frozenset[str]:
     """Return the parameters that a panel's link carries, none of which stays in the address."""
     return frozenset({panel.rater, panel.session, *_OTHERS[panel.kind]} - {""})
+
+
+def link(panel: Panel, number: str) -> str:
+    """Write the link by which a panel sends a rater, for programs that come by it."""
+    said = {panel.rater: number}
+    if panel.session:
+        said[panel.session] = f"{number[:32]}-1"
+    if panel.kind == "mturk":
+        said["turkSubmitTo"] = f"https://{SUBMIT_HOSTS[-1]}"
+    return f"?{urlencode(said)}"
 
 
 def is_preview(panel: Panel, query: Query) -> bool:

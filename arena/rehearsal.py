@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
+from arena import panels
 from arena.blindness import BATTLES, Blindness, judge, listen
 from arena.database import versions
 from arena.leaks import Secrets
@@ -42,7 +44,13 @@ def _audit(store: Store, name: str, address: str, *, votes: bool, battles: int) 
     def browser() -> httpx.AsyncClient:
         return client(address)
 
-    heard = asyncio.run(listen(browser, store, votes=votes, battles=battles))
+    with store.reading() as facts:
+        panel = facts.study(name)[1].protocol.panel
+
+    def link() -> str:
+        return panels.link(panel, secrets.token_hex(12)) if panel else "./"
+
+    heard = asyncio.run(listen(browser, store, votes=votes, battles=battles, link=link))
     return judge(name, heard, Secrets.of(store, name))
 
 

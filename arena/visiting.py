@@ -40,6 +40,8 @@ class Stage:
     """The addresses of what is to be fetched beforehand."""
     choices: tuple[str, ...] = ()
     notice: str = ""
+    pause: float = 0.0
+    """Seconds before which the page takes no answer."""
 
     @classmethod
     def read(cls, html: str) -> Stage:
@@ -56,6 +58,7 @@ class Stage:
             upcoming=tuple((of.get("data-next") or "").split()),
             choices=tuple(reader.choices),
             notice="".join(reader.notice).strip(),
+            pause=float(of.get("data-pause") or 0),
         )
 
     @property

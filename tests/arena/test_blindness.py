@@ -7,6 +7,7 @@ import io
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -17,11 +18,23 @@ import httpx
 import pytest
 from PIL import Image
 
-from arena import app, blindness, conditions, desk, guard, page, pictures, rehearsal, studies
+from arena import (
+    app,
+    blindness,
+    conditions,
+    desk,
+    guard,
+    identity,
+    page,
+    pictures,
+    rehearsal,
+    studies,
+)
 from arena.battles import Arena, held
 from arena.blindness import Blindness, judge
 from arena.leaks import Secrets
 from arena.listening import Evidence, Heard
+from arena.protocol import Protocol
 from arena.records import Outcome
 from arena.store import Store
 from arena.visiting import client
@@ -254,8 +267,35 @@ def test_a_copy_holds_the_pictures_and_nobody_s_votes(study: Store) -> None:
         key, found = facts.study("s")
         assert len(facts.entries(key)) == 2 * len(MODELS)
         assert facts.fates(key) == (0, 0, 0, 0)
-        assert copy.images(found).root == study.images(arena.study).root.resolve()
+        assert copy.images(found).root.resolve() == study.images(arena.study).root.resolve()
     assert len(studies.standing_votes(study, "s")) == 1
+
+
+def test_a_panel_s_page_is_audited_by_links_of_its_own(
+    tmp_path: Path, run: Run, monkeypatch: Patch
+) -> None:
+    monkeypatch.setenv(identity.VARIABLE, "s" * 64)
+    better, worse = ({"model": m, "prompt": "00000", "seed": 0} for m in MODELS[:2])
+    lesson = {"use": "training", "criterion": "overall", "better": better, "worse": worse}
+    rules = Protocol.model_validate(
+        {
+            "criteria": [{"id": "overall", "question": "Which?"}],
+            "consent": "Agreed?",
+            "examples": [lesson],
+            "training": {"attempts": 1, "pass_share": 1.0},
+            "raters": {"minimum_seconds": 0.05},
+            "panel": {"kind": "prolific", "done": {"code": "D"}},
+        }
+    )
+    with closing(Store.open(str(tmp_path / "p.sqlite"), create=True, durable=False)) as store:
+        studies.load(store, run, studies.plan("s", rules, seed=7))
+        with rehearsal.served(store, "s") as address:
+            found = rehearsal.audit(store, "s", url=address, battles=6)
+        with store.reading() as facts:
+            _, skipped, _, unanswered = facts.fates(facts.study("s")[0])
+    assert found.leaks == ()
+    assert skipped == 6
+    assert unanswered
 
 
 def test_a_copy_is_audited_over_a_socket_and_the_study_is_untouched(study: Store) -> None:

@@ -199,6 +199,9 @@ def test_an_answer_sooner_than_anybody_can_look_is_refused(
         clock.wait(1.5)
         arena.cast(token(battle), rater, Outcome.LEFT)
     arena.cast(token(arena.open(rater)), rater, Outcome.LEFT, simulated=True)
+    late = arena.open(rater)
+    clock.wait(-3600)  # the machine's clock is set right
+    arena.cast(token(late), rater, Outcome.LEFT, seconds=5)
 
 
 def test_training_is_looked_at_as_long(store: Store, run: Run, clock: Clock) -> None:
