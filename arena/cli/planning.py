@@ -60,6 +60,9 @@ def plan(
     database: MaybeDatabase = None,
     study: MaybeStudy = None,
     votes: MaybeVotes = None,
+    criterion: Annotated[
+        str | None, typer.Option(help="Which question's votes; needed where several were asked.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say how many votes a study needs; with votes, how many more, and whether it may stop."""
@@ -68,11 +71,14 @@ def plan(
     from arena import planning
     from arena.votes import rated
 
+    def given() -> pd.DataFrame:
+        return rated(named_votes(database, study, votes, criterion))
+
     has_votes = database is not None or votes is not None
     if between is not None or (has_votes and gap is None and not (stop or looks or planned)):
         from arena.ratings import fit
 
-        ratings = fit(rated(named_votes(database, study, votes)))
+        ratings = fit(given())
         if between is not None:
             found = planning.settle(ratings, *between, power=power)
             print_json(asdict(found)) if as_json else print(_settled(found))
@@ -83,15 +89,13 @@ def plan(
         )
         return
     if stop or looks or planned:
-        _stopping(
-            rated(named_votes(database, study, votes)), gap or 30.0, planned, looks, power, as_json
-        )
+        _stopping(given(), gap or 30.0, planned, looks, power, as_json)
         return
     needs: dict[str, Any] = {"power": power}
     if has_votes:
         from arena.design import learn
 
-        pilot = learn(rated(named_votes(database, study, votes)))
+        pilot = learn(given())
         models, tie_rate = models or pilot.models, pilot.tie_rate if tie_rate is None else tie_rate
         clustering = pilot.clustering(votes_per_rater, prompts)
         if correlation is not None:

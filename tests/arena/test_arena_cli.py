@@ -274,6 +274,12 @@ def test_planning_before_and_during(arena: Terminal, file: Path) -> None:
     assert (during["first"], during["second"]) == ("a", "b")
     assert "a - b =" in arena("plan", "--between", "a", "b", "--votes", file)
     assert "--models K --gap ELO" in arena.fails("plan", "--models", 4)
+    head, *rows = VOTES.splitlines()
+    rows = [f"{row},quality" for row in rows] + ["a,b,left,x,alignment"]
+    Path("two.csv").write_text("\n".join([f"{head},criterion", *rows]))
+    of_two = ("plan", "--between", "a", "b", "--votes", "two.csv")
+    assert "--criterion" in arena.fails(*of_two)
+    assert arena.json(*of_two, "--criterion", "quality") == during
 
 
 def test_votes_leave_without_persons_and_a_person_without_votes(arena: Terminal, run: Run) -> None:
