@@ -91,7 +91,11 @@ def decode(data: bytes, name: str) -> Image.Image:
     try:
         with Image.open(io.BytesIO(data)) as image:
             return image.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except UnidentifiedImageError:
+        raise ImageError(
+            f"{name} is not a picture that can be read: its format is unknown."
+        ) from None
+    except (OSError, SyntaxError, ValueError) as error:
         raise ImageError(f"{name} is not a picture that can be read: {error}.") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} is too large to be opened safely: {error}") from error

@@ -214,7 +214,7 @@ class Score(Record):
     generation_id: str
     scorer: str
     version: int
-    value: float | None
+    value: float | None = Field(allow_inf_nan=False)
     reason: str | None = None
     detail: dict[str, Any] = Field(default_factory=dict)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from evalkit.records import Generation, Prompt, Score, ScorerCard
 from evalkit.runs import Run
 from evalkit.scorers import Scorer, Verdict
 from evalkit.scorers.geneval_rows import official_row, read_rows
-from evalkit.summary import Summary, of_values
+from evalkit.summary import Summary, newest, of_values
 
 BATCH = 16
+
+NO_PICTURE = "no picture: "
 
 RESULTS = ScorerCard(
     name="geneval-results",
@@ -42,11 +45,20 @@ class Item:
     prompt: Prompt
 
 
-def plan(run: Run, card: ScorerCard) -> list[Item]:
+def plan(run: Run, card: ScorerCard, *, retry_failures: bool = False) -> list[Item]:
     """List the run's generations that this scorer and version has not judged."""
-    scored = {s.generation_id for s in run.scores(card)}
+    scored = {s.generation_id: s for s in run.scores(card)}
     prompts = run.suite.by_id()
-    return [Item(g, prompts[g.prompt_id]) for g in run.generations() if g.id not in scored]
+    made = run.generations()
+    todo = (g for g in made if not _is_judged(g, scored.get(g.id), retry_failures))
+    return [Item(g, prompts[g.prompt_id]) for g in todo]
+
+
+def _is_judged(generation: Generation, score: Score | None, retry_failures: bool) -> bool:
+    if score is None or score.reason is None:
+        return score is not None
+    drawn_since = generation.image is not None and score.reason.startswith(NO_PICTURE)
+    return not (retry_failures or drawn_since)
 
 
 def score(
@@ -55,13 +67,17 @@ def score(
     engine: Engine,
     *,
     batch: int = BATCH,
+    retry_failures: bool = False,
     progress: Progress = lambda _: None,
 ) -> list[Score]:
-    """Judge what the scorer has not judged; what cannot be judged gets a reason, not a stop."""
+    """Judge what the scorer has not judged; what cannot be judged gets a reason, not a stop.
+
+    What got a reason is judged again when asked for, or when its picture has been drawn since.
+    """
     made: list[Score] = []
     card = scorer.card
     with run.lock():
-        todo = plan(run, card)
+        todo = plan(run, card, retry_failures=retry_failures)
         pieces = [todo[at : at + batch] for at in range(0, len(todo), batch)]
         for piece, found in engine.map(lambda: _worker(scorer, run.images), pieces):
             verdicts = _lost(piece, found) if isinstance(found, Lost) else found
@@ -74,9 +90,9 @@ def score(
 
 def geneval_rows(run: Run, model: str, name: str) -> Iterator[dict[str, Any]]:
     """Yield the official result rows of one model's pictures under one GenEval score."""
-    cards = {card.name: card for card in run.cards()}
+    cards = {card.name: card for card in newest(run.cards()) if card.title == RESULTS.title}
     if name not in cards:
-        raise UnknownNameError("score of this run", name, cards)
+        raise UnknownNameError("GenEval score of this run", name, cards)
     scores = {s.generation_id: s for s in run.scores(cards[name])}
     made = [g for g in run.generations() if g.model == model]
     if not made:
@@ -118,7 +134,7 @@ def _judge(
     for item in items:
         try:
             if item.generation.image is None:
-                yield item, Verdict(None, reason=f"no picture: {item.generation.error}")
+                yield item, Verdict(None, reason=f"{NO_PICTURE}{item.generation.error}")
             else:
                 readable.append((item, images.open(item.generation.image)))
         except ImageError as error:
@@ -130,6 +146,9 @@ def _judge(
 
 
 def _record(card: ScorerCard, item: Item, verdict: Verdict) -> Score:
+    if verdict.value is not None and not math.isfinite(verdict.value):
+        # JSON has no NaN: it would be written as a value that is missing without a reason.
+        verdict = Verdict(None, f"The scorer returned {verdict.value}.", verdict.detail)
     return Score(
         generation_id=item.generation.id,
         scorer=card.name,

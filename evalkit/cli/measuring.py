@@ -69,6 +69,7 @@ def reference_make(
     from evalkit.sets import features, reference
 
     networks = features.networks(inception, clip, resize)
+    reference.check_place(out)
     with bar(len(reference.pictures(pictures)), "see", quiet) as progress:
         made = reference.make(pictures, networks, keep=keep, progress=progress)
     reference.write(made, out)

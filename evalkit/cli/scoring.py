@@ -36,6 +36,9 @@ def score(
         Path | None, typer.Option(help="For geneval: keep what the detector finds in this file.")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 16,
+    retry_failures: Annotated[
+        bool, typer.Option(help="Judge again what has a reason instead of a value.")
+    ] = False,
     engine: EngineName = "local",
     address: Address = None,
     workers: Workers = None,
@@ -53,9 +56,16 @@ def score(
     facts, missing = [], []
     for text, made in zip(scorer, scorers, strict=True):
         try:
-            todo = stage.plan(found, made.card)
+            todo = stage.plan(found, made.card, retry_failures=retry_failures)
             with bar(len(todo), made.card.name, quiet) as progress:
-                scores = stage.score(found, made, where, batch=batch, progress=progress)
+                scores = stage.score(
+                    found,
+                    made,
+                    where,
+                    batch=batch,
+                    retry_failures=retry_failures,
+                    progress=progress,
+                )
         except (WeightsError, MissingPackageError) as error:
             missing.append(text)
             say(f"{text}: nothing scored: {error}")
@@ -90,8 +100,13 @@ def geneval_rows(
     from evalkit import score as stage
     from evalkit.runs import Run
 
-    for row in stage.geneval_rows(Run.open(run), model, scorer):
+    found = Run.open(run)
+    rows = list(stage.geneval_rows(found, model, scorer))
+    for row in rows:
         print(json.dumps(row))
+    total = sum(g.model == model for g in found.generations())
+    if len(rows) < total:
+        say(f"{total - len(rows)} of {total} pictures have no value, and no row.")
 
 
 @geneval_app.command("summary")

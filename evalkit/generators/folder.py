@@ -175,7 +175,7 @@ def _check(path: Path) -> None:
 
 
 def _check_stream(stream: IO[bytes], name: str) -> None:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(stream) as image:
@@ -184,6 +184,10 @@ def _check_stream(stream: IO[bytes], name: str) -> None:
                     f"{name} has more than 8 bits a channel ({image.mode}). Save it as 8-bit RGB."
                 )
             image.verify()
+    except UnidentifiedImageError:
+        raise ImageError(
+            f"{name} is not a picture that can be read: its format is unknown."
+        ) from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"{name} is not a picture that can be read: {error}.") from error
 

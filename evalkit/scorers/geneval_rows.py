@@ -57,6 +57,11 @@ def _rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
             )
         if not isinstance(row["tag"], str):
             raise EvalkitError(f"{path}, line {number}: tag is {row['tag']!r}, expected a text.")
+        if not isinstance(row["metadata"], str | dict):
+            raise EvalkitError(
+                f"{path}, line {number}: metadata is {row['metadata']!r}, expected the prompt's "
+                "line of GenEval's metadata as a text."
+            )
         if "filename" in row and (first := files.setdefault(str(row["filename"]), number)) < number:
             raise EvalkitError(
                 f"{path}, line {number}: {row['filename']!r} was judged in line {first} already. "

@@ -118,6 +118,14 @@ def finite(vectors: NDArray[np.float32], what: str) -> NDArray[np.float32]:
     return vectors
 
 
+def check_place(path: Path) -> None:
+    """Refuse a file that could not be written, before hours are spent on what it is to hold."""
+    if not path.parent.is_dir():
+        raise EvalkitError(f"There is no folder {path.parent} to write {path.name} in. Make it.")
+    if path.is_dir():
+        raise EvalkitError(f"{path} is a folder. Name a file, .npz.")
+
+
 def write(reference: Reference, path: Path) -> None:
     """Write a reference as one ``.npz`` that numpy opens without pickles."""
     arrays: dict[str, Any] = {f"{name}_vectors": v for name, v in reference.vectors.items()}

@@ -56,6 +56,22 @@ def test_a_scorer_without_weights_does_not_stop_the_others(sketched):
     assert "2 of 3 scorers could not be loaded: pick-score=./nowhere, aesthetic." in done.stderr
 
 
+def test_a_picture_that_was_away_is_judged_when_it_is_asked_for_again(tmp_path):
+    run = tmp_path / "demo"
+    draw(run)
+    picture = next((run / "images").rglob("*.png"))
+    away = picture.rename(picture.with_suffix(".away"))
+    command = ("score", "--run", run, "--scorer", "clip-score=miniature", "--json")
+    lost = json.loads(evalkit(*command).stdout)[0]
+    rows = evalkit("geneval", "rows", "--run", run, "--model", "sketch-exact", code=1)
+    assert "Unknown GenEval score of this run" in rows.stderr
+    away.rename(picture)
+    assert json.loads(evalkit(*command).stdout)[0]["scored"] == 0
+    again = json.loads(evalkit(*command, "--retry-failures").stdout)[0]
+    assert lost["without_value"] == again["scored"] > 0
+    assert again["without_value"] == 0
+
+
 def test_the_same_command_goes_on(sketched):
     assert "0 drawn, 0 failed, 16 already done" in draw(sketched).stderr
 

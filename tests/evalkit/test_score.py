@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
+from evalkit import journal
 from evalkit.engine import Local, Lost
-from evalkit.errors import RunError
+from evalkit.errors import EvalkitError, RunError, UnknownNameError
 from evalkit.generate import generate, open_or_create
-from evalkit.score import plan, results_summary, score
+from evalkit.score import geneval_rows, plan, results_summary, score
+from evalkit.scorers import Verdict
 from evalkit.summary import summarise
 from tests.fakes import Redness
 
@@ -66,6 +69,69 @@ def test_what_cannot_be_scored_has_a_reason(tmp_path, suite, noise):
     assert reasons[1] == "no picture: the model refused"
     assert reasons[2] == "not a number"
     assert "corrupt" in reasons[0]
+
+
+def test_what_has_a_reason_is_judged_again_when_asked_for(drawn):
+    broken = drawn.generations()[3]
+    path = drawn.images.path(broken.image)
+    whole = path.read_bytes()
+    path.unlink()
+    score(drawn, Redness(), Local())
+    path.write_bytes(whole)
+    assert score(drawn, Redness(), Local()) == []
+    again = score(drawn, Redness(), Local(), retry_failures=True)
+    assert [s.generation_id for s in again] == [broken.id]
+    kept = drawn.scores(Redness().card)
+    assert len(kept) == 24
+    assert all(s.value is not None for s in kept)
+
+
+def test_a_picture_drawn_since_is_judged_without_being_asked_for(tmp_path, suite, noise):
+    spec = noise(fails=["a photo of thing 2"])
+    run = open_or_create(tmp_path / "r", suite, [spec], [0])
+    generate(run, Local())
+    score(run, Redness(), Local())
+    assert plan(run, Redness().card) == []
+    failed = next(g for g in run.generations() if g.image is None)
+    other = next(g for g in run.generations() if g.image)
+    drawn = failed.model_copy(update={"image": other.image, "error": None})
+    journal.append(run.path / "generations.jsonl", [drawn.model_dump_json()])
+    assert [s.generation_id for s in score(run, Redness(), Local())] == [failed.id]
+
+
+def test_rows_of_another_score_are_refused(drawn):
+    score(drawn, Redness(), Local())
+    with pytest.raises(UnknownNameError, match="GenEval score"):
+        list(geneval_rows(drawn, "plain", "redness"))
+
+
+@pytest.mark.parametrize("metadata", [None, 3.5, True, ["a"]])
+def test_a_row_that_names_no_prompt_is_refused(tmp_path, metadata):
+    path = tmp_path / "results.jsonl"
+    path.write_text(json.dumps({"tag": "colors", "correct": True, "metadata": metadata}))
+    with pytest.raises(EvalkitError, match="line 1: metadata is"):
+        results_summary(path)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_scorer_that_returns_no_number_gives_a_reason(drawn, value):
+    class Odd(Redness):
+        def _one(self, text, image):
+            return Verdict(value)
+
+    score(drawn, Odd(), Local())
+    kept = drawn.scores(Odd().card)
+    assert {(s.value, s.reason) for s in kept} == {(None, f"The scorer returned {value}.")}
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_score_on_disk_that_is_no_number_is_refused_by_its_line(drawn, value):
+    made = score(drawn, Redness(), Local())
+    path = drawn.path / "scores" / "redness@1.jsonl"
+    text = path.read_text().replace(f'"value":{made[1].value}', f'"value":{value}', 1)
+    path.write_text(text)
+    with pytest.raises(RunError, match=r"line 2 is damaged \(Input should be a finite number"):
+        drawn.scores(Redness().card)
 
 
 def test_other_weights_under_the_same_name_are_refused(drawn):

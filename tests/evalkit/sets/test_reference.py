@@ -49,6 +49,14 @@ def test_what_is_no_set_is_refused(photographs, eyes, tmp_path):
         reference.make(photographs, eyes)
 
 
+def test_where_it_cannot_be_written_is_said_before_anything_is_seen(tmp_path):
+    with pytest.raises(EvalkitError, match="There is no folder"):
+        reference.check_place(tmp_path / "none" / "out.npz")
+    with pytest.raises(EvalkitError, match="is a folder"):
+        reference.check_place(tmp_path)
+    reference.check_place(tmp_path / "out.npz")
+
+
 def test_a_network_that_returns_nan_is_refused(photographs):
     class Broken(Eye):
         def see(self, images):
