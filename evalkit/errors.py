@@ -26,15 +26,33 @@ class EvalkitError(Exception):
     """State the fact, the offending value and the next step, in one message for the user."""
 
 
+MANY = 20
+"""So many names are told in full; of more, the nearest few."""
+LISTED_BY = {"model": "evalkit models list"}
+"""What lists all names of a kind that has many."""
+
+
 class UnknownNameError(EvalkitError):
-    """Name something that does not exist, with the nearest name that does."""
+    """Name something that does not exist, with the nearest names that do."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=1)
+        near = _nearest(name, names)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        listing = ", ".join(names) or "none"
-        super().__init__(f"Unknown {kind} {name!r}.{hint} Known: {listing}.")
+        listing = f"Known: {', '.join(names) or 'none'}."
+        if len(names) > MANY:
+            told = f"Nearest: {', '.join(near)}, of {len(names)}" if near else f"{len(names)} known"
+            listed = f"; '{LISTED_BY[kind]}' lists all." if kind in LISTED_BY else "."
+            listing = told + listed
+        super().__init__(f"Unknown {kind} {name!r}.{hint} {listing}")
+
+
+def _nearest(name: str, names: Iterable[str]) -> list[str]:
+    """Return the few names most like this one, whatever their capitals."""
+    folded: dict[str, str] = {}
+    for known in names:
+        folded.setdefault(known.casefold(), known)
+    return [folded[n] for n in difflib.get_close_matches(name.casefold(), folded, n=5)]
 
 
 class SuiteError(EvalkitError):

@@ -155,7 +155,8 @@ def preview(
 
 
 def _items(spec: ModelSpec, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Item]:
-    return [Item(Generation.id_for(spec, p, s), p, s) for p in prompts for s in seeds]
+    model = spec.fingerprint
+    return [Item(Generation.id_of(model, p, s), p, s) for p in prompts for s in seeds]
 
 
 def _is_done(run: Run, made: Generation | None, retry_failures: bool) -> bool:

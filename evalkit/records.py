@@ -12,10 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 SCHEMA_VERSION = 1
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def digest(value: Any) -> str:
     """Return the sha256 of a JSON value's canonical text (sorted keys, no spaces)."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()
 
 
 class Record(BaseModel):
@@ -131,7 +133,12 @@ class Generation(Record):
     @staticmethod
     def id_for(spec: ModelSpec, prompt: Prompt, seed: int) -> str:
         """Derive the id from content, so that the same work is never done twice."""
-        return digest([spec.fingerprint, prompt.suite, prompt.id, prompt.text, seed])[:24]
+        return Generation.id_of(spec.fingerprint, prompt, seed)
+
+    @staticmethod
+    def id_of(fingerprint: str, prompt: Prompt, seed: int) -> str:
+        """Derive the id where the model's fingerprint is known already, for thousands of them."""
+        return digest([fingerprint, prompt.suite, prompt.id, prompt.text, seed])[:24]
 
 
 class Cost(Record):

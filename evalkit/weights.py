@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,6 +118,15 @@ def to_fetch(weights: str, revision: str | None, files: Sequence[str] | None) ->
     if not found:
         raise WeightsError(f"{weights} has no file {' or '.join(files or ['at all'])} on the hub.")
     return sum(one.file_size or 0 for one in found if one.will_download)
+
+
+def hub_room() -> int:
+    """Return how many bytes are free on the disk where the hub's cache lies, or will."""
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE).expanduser().absolute()
+    there = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    return shutil.disk_usage(there).free
 
 
 def _fetch(

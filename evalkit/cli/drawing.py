@@ -53,7 +53,7 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Draw a suite with one or more models; the same command again goes on where it was."""
-    from evalkit import catalogue, checks, departures, prices, prompts
+    from evalkit import catalogue, checks, prices, prompts
     from evalkit import generate as stage
 
     where = engine_named(engine, address, workers, gpus)
@@ -66,6 +66,8 @@ def generate(
     if dry_run:
         _show_plan(ahead, costs, as_json)
         return
+    from evalkit import departures
+
     prices.check(costs, max_cost)
     if address is None:  # of a cluster, this machine knows neither packages nor memory
         left = {s.name: s for s in specs if ahead[s.name][0] or retry_failures}

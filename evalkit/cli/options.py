@@ -50,11 +50,13 @@ def engine_named(
     gpus: float | None = None,
 ) -> Engine:
     """Return the engine of that name, which the other options must suit."""
-    from evalkit import distributed, engine
+    from evalkit import engine
 
     if name not in ("local", "ray"):
         raise UnknownNameError("engine", name, ("local", "ray"))
     if name == "ray":
+        from evalkit import distributed
+
         return distributed.Ray(address, workers, gpus)
     if given := [o for o, v in (("address", address), ("workers", workers), ("gpus", gpus)) if v]:
         raise SpecError(f"--{given[0]} is of the engine 'ray'. Add --engine ray, or leave it out.")

@@ -16,7 +16,7 @@ from evalkit.errors import WeightsError
 from evalkit.generators import adapters, checkpoint, loading
 from evalkit.generators.recipe import PRECISIONS, Adapter, Recipe
 from evalkit.records import ModelSpec
-from evalkit.weights import to_fetch
+from evalkit.weights import hub_room, to_fetch
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 BLOCK = 32
@@ -40,7 +40,7 @@ def check(spec: ModelSpec, recipe: Recipe, room: Room | None = None) -> str:
     missing = checkpoint.to_fetch(spec, recipe)
     missing += sum(to_fetch(a.weights, a.revision, adapters.files(a)) for a in recipe.adapters)
     if missing:
-        return f"{_size(missing)} of weights to be fetched from the hub"
+        return _check_disk(spec, missing)
     folder = checkpoint.locate(spec, recipe).path
     files = [adapters.locate(a).path for a in recipe.adapters]
     loading.prepare(spec, recipe, folder)
@@ -48,6 +48,21 @@ def check(spec: ModelSpec, recipe: Recipe, room: Room | None = None) -> str:
     for adapter, file in zip(recipe.adapters, files, strict=True):
         _check_adapter(adapter, file, held)
     return _check_room(spec, recipe, held, room or _room())
+
+
+def _check_disk(spec: ModelSpec, missing: int) -> str:
+    """Refuse what the hub's cache has no room for; of the memory, files elsewhere tell nothing."""
+    free = hub_room()
+    if missing > free:
+        raise WeightsError(
+            f"Model {spec.name!r} has {_size(missing)} of weights to be fetched from the hub, and "
+            f"{_size(free)} are free where its cache lies. Free some, or let HF_HOME name a "
+            "larger disk."
+        )
+    return (
+        f"{_size(missing)} of weights to be fetched from the hub; whether they fit into memory "
+        "can be told only when they are here"
+    )
 
 
 def _models(folder: Path, recipe: Recipe) -> Iterator[tuple[str, Path]]:

@@ -107,6 +107,18 @@ def test_an_unknown_name_gets_the_nearest():
         catalogue.entry("")
 
 
+def test_of_many_names_the_nearest_few_are_told_and_what_lists_all():
+    with pytest.raises(UnknownNameError) as raised:
+        catalogue.spec("SD3.5-Flash-Local")
+    text = str(raised.value)
+    assert "Did you mean 'sd3.5-flash-local-4'?" in text
+    assert text.count("sd3.5-flash-local") > 2
+    assert "'evalkit models list' lists all." in text
+    assert len(text) < 300
+    with pytest.raises(UnknownNameError, match=r"'nobody'\. \d+ known; 'evalkit models list'"):
+        catalogue.spec("nobody")
+
+
 def test_a_catalogue_of_yours_is_added(tmp_path):
     known = catalogue.entries(write(tmp_path, MINE))
     assert set(known) == {*catalogue.entries(), "mine"}

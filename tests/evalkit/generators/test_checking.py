@@ -170,8 +170,20 @@ def online(monkeypatch, checkpoints):
 
 def test_what_is_to_be_fetched_is_told_and_not_fetched(model, online):
     spec = model("sd3").model_copy(update={"weights": "owner/it"})
-    assert looked(spec) == "6.0 GB of weights to be fetched from the hub"
+    told = looked(spec)
+    assert told.startswith("6.0 GB of weights to be fetched from the hub")
+    assert "whether they fit into memory can be told only when they are here" in told
     assert [dry for *_, dry in online] == [False, True]
+
+
+def test_what_is_to_be_fetched_must_fit_on_the_disk(model, online, monkeypatch, tmp_path):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "not" / "yet"))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=5 * 10**9))
+    spec = model("sd3").model_copy(update={"weights": "owner/it"})
+    with pytest.raises(WeightsError, match=r"6\.0 GB of weights to be fetched.* 5\.0 GB are free"):
+        looked(spec)
 
 
 def test_a_file_that_the_hub_does_not_have(model, online):
