@@ -143,6 +143,14 @@ def test_the_variants_files_are_counted_and_no_others(tmp_path):
     assert chosen[None] == chosen["int8"] == {names[0], names[2]}
 
 
+def test_a_component_whose_configuration_is_cut_short(model, checkpoints, tmp_path):
+    shutil.copytree(checkpoints / "sd3", tmp_path / "sd3")
+    (tmp_path / "sd3" / "transformer" / "config.json").write_text("{")
+    spec = model("sd3").model_copy(update={"weights": str(tmp_path / "sd3")})
+    with pytest.raises(WeightsError, match=r"transformer/config\.json cannot be read as JSON"):
+        looked(spec)
+
+
 # --- the hub ------------------------------------------------------------------------------------
 
 
