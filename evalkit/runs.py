@@ -58,6 +58,8 @@ class Run:
     def create(cls, path: Path, manifest: Manifest, suite: Suite) -> Run:
         """Make a new run folder; refuse one that holds more than a killed attempt to make it."""
         text = "\n".join(to_jsonl(suite)) + "\n"
+        if cls.exists(path):  # the caller looked, and another process was quicker
+            raise RunError(f"There is a run at {path} already. Give the same command again.")
         if path.exists() and not _unfinished(path, text):
             raise RunError(f"{path} already holds something that is not a run. Name a new folder.")
         with journal.disk(path):

@@ -75,6 +75,11 @@ def test_a_folder_with_other_things_is_not_a_run(tmp_path, drawn):
         Run.open(tmp_path / "mine")
 
 
+def test_a_run_that_another_process_has_just_made_is_named_as_one(drawn):
+    with pytest.raises(RunError, match=r"There is a run at .* already"):
+        Run.create(drawn.path, drawn.manifest, drawn.suite)
+
+
 def test_a_folder_that_a_killed_attempt_began_is_taken_and_anothers_suite_is_not(drawn, tmp_path):
     begun = tmp_path / "begun"
     shutil.copytree(drawn.path, begun, ignore=lambda *_: {"manifest.json", "generations.jsonl"})
