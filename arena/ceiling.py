@@ -68,6 +68,12 @@ def people(judged: Judged, by: Sequence[Clusters], *, level: float) -> People:
     )
 
 
+def oneself(judged: Judged, by: Sequence[Clusters], *, level: float) -> Share:
+    """Measure how often a rater who is asked again prefers the same picture."""
+    answers = _answers(judged)
+    return _oneself(answers[answers["answer"] != TIE], by, level)
+
+
 def agreement_with_others(judged: Judged) -> Floats:
     """Return for each vote the share of other raters' decisive votes on its pair that agree.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from arena import accuracy, ceiling, orders, shares, votes
 from arena.accuracy import Bench
-from arena.clusters import clusters
+from arena.clusters import Clusters, clusters
 from arena.findings import Agreement, Concordance, Versus
 from arena.judged import Judged, Scores, join, texts
 from arena.orders import Order
@@ -38,7 +39,8 @@ def measure(
 
     ``scores`` are turned so that higher is better, as ``arena.judged.read(run).scores`` are;
     what has no score is left out and counted. ``steps`` maps models to their number of steps.
-    Intervals are clustered by rater and prompt. ``ratings`` saves rating the votes again.
+    Intervals are clustered by rater and prompt. ``ratings`` saves rating the votes again. Of the
+    checks on raters, repeated questions tell how a rater agrees with oneself, and nothing else.
 
     Raises:
         VotesError: no vote prefers a picture, or none names its pictures, or they answer several
@@ -50,6 +52,8 @@ def measure(
     if not scores:
         raise EvalkitError("There are no scores to hold against the votes. Name a scored run.")
     votes.only_criterion(frame)
+    asked = frame[frame["purpose"] != "gold"] if "purpose" in frame else frame
+    frame = votes.rated(frame)
     judged = join(frame)
     if not judged.decisive.any():
         raise VotesError(
@@ -66,12 +70,22 @@ def measure(
         decisive=int(judged.decisive.sum()),
         unknown_pictures=int((judged.decisive & (judged.pair < 0)).sum()),
         scorers=tuple(found),
-        people=ceiling.people(judged, by, level=level),
+        people=_people(asked.reset_index(drop=True), judged, by, level),
         people_by=_people_by(bench),
         versus=tuple(_versus([one.scorer for one in found], bench, scores)),
         level=level,
         notes=(*_simulated(frame), *notes),
     )
+
+
+def _people(
+    asked: pd.DataFrame, judged: Judged, by: Sequence[Clusters], level: float
+) -> ceiling.People:
+    found = ceiling.people(judged, by, level=level)
+    if len(asked) == len(judged.outcome):
+        return found
+    every, _ = clusters(asked, np.ones(len(asked), dtype=bool), ("rater", "prompt"))
+    return replace(found, oneself=ceiling.oneself(join(asked), every, level=level))
 
 
 def _simulated(frame: pd.DataFrame) -> list[str]:

@@ -72,7 +72,7 @@ def _fragility(source: Source) -> shown.Fragility:
 def _concordance(source: Source) -> shown.Concordance:
     scored = _scored(source)
     found = concordance.measure(
-        source.votes, scored.scores, steps=scored.steps, ratings=source.ratings
+        source.every, scored.scores, steps=scored.steps, ratings=source.ratings
     )
     return shown.Concordance.model_validate(found)
 

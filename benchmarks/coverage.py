@@ -1,6 +1,6 @@
 """How often intervals hold and tests err, where raters differ in taste and prompts suit models.
 
-Run: python -m benchmarks.coverage [--studies 400] [--only intervals|models|levels|tests]
+Run: python -m benchmarks.coverage [--studies 400] [--only intervals|models|levels|tests|few]
 Truth is what votes without end would give, each of a rater and a prompt of its own. After each
 share stands its simulation error (one sigma), or in a row's head the largest of the row.
 """
@@ -228,7 +228,46 @@ def tests(number: int) -> None:
             line(f"{words}: {name}", shares(errors(world, number, ways)))
 
 
-TABLES = {"intervals": intervals, "models": models, "levels": levels, "tests": tests}
+def few(number: int) -> None:
+    """Of 500 votes: the line and the tie parameter, each but one figure, beside the rest."""
+    print(f"\n500 votes, by rater and prompt; nominal 95 %; {number} studies\n")
+    heads("", ["the line", "distances to it", "tie parameter", "differences"])
+    for name in ("line", "rao-kupper"):
+        world = replace(BOTH, model=name, raters=50, each=10)
+        for words, drawn in {
+            "4 models, 50 raters, votes independent": replace(world, models=4, taste=0, suits=0),
+            "4 models, 50 raters": replace(world, models=4),
+            "8 models, 50 raters": world,
+            "8 models, 10 raters": replace(world, raters=10, each=50),
+        }.items():
+            found = [single(study) for study in studies(drawn, number)]
+            cells = shares(np.array(found))
+            line(f"{name}: {words}", cells if world.ground else ["–", "–", *cells])
+
+
+def single(study: Study) -> list[float]:
+    """Say which intervals hold: line and distances to it, if any, tie parameter, differences."""
+    size, world = study.world.models, study.world
+    found = sandwich(study.fit, world.pairs, study.tally, group(study.tally, study.by))
+    reach = comparisons.quantile(0.95, found.freedom)
+    off, error = study.fit.theta[0] - world.limit.theta[0], np.sqrt(np.diag(found.matrix))
+    mean = np.full(size, 1 / size)
+    strengths = found.matrix[:size, :size]
+    below = abs(mean @ off[:size]) <= reach * np.sqrt(max(0.0, mean @ strengths @ mean))
+    places = np.mean(np.abs(off[:size]) <= reach * error[:size])
+    tie = study.fit.theta[0, -1]
+    if world.model == "rao-kupper":  # on its logarithm, as `arena rate` prints it
+        held = abs(np.log(tie / world.limit.theta[0, -1])) <= reach * error[-1] / tie
+    else:
+        held = abs(off[-1]) <= reach * error[-1]
+    one, other = np.triu_indices(size, 1)
+    spread = strengths[one, one] + strengths[other, other] - 2 * strengths[one, other]
+    apart = np.mean(np.abs(off[one] - off[other]) <= reach * np.sqrt(spread))
+    over = [float(below), float(places)] if world.ground else []
+    return [*over, float(held), float(apart)]
+
+
+TABLES = {"intervals": intervals, "models": models, "levels": levels, "tests": tests, "few": few}
 
 
 def main() -> None:

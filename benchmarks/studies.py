@@ -75,6 +75,12 @@ class World:
     @cached_property
     def truth(self) -> np.ndarray:
         """The strengths that votes without end would give, each of its own rater and prompt."""
+        found: np.ndarray = self.limit.strengths[0]
+        return found
+
+    @cached_property
+    def limit(self) -> Fit:
+        """What votes without end would give."""
         nodes, weights = np.polynomial.hermite_e.hermegauss(30)
         one, other = (grid.ravel() for grid in np.meshgrid(nodes, nodes))
         weight = np.outer(weights, weights).ravel() / weights.sum() ** 2
@@ -84,8 +90,7 @@ class World:
         chance = self.chances(left.ravel(), right.ravel()).reshape(-1, *left.shape) @ weight
         counts = np.zeros((len(left), 4))
         counts[:, : len(chance)] = 1000 * chance.T
-        found: np.ndarray = self.fit(counts).strengths[0]
-        return found
+        return self.fit(counts)
 
 
 def draw(world: World, rng: np.random.Generator) -> tuple[Tally, list[Clusters]]:

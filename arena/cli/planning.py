@@ -84,9 +84,8 @@ def plan(
             print_json(asdict(found)) if as_json else print(_settled(found))
             return
         pairs = planning.neighbours(ratings, power=power)
-        print_json([asdict(one) for one in pairs]) if as_json else print(
-            "\n".join(map(_settled, pairs)) or "No two models are rated."
-        )
+        said = [_settled(one) for one in pairs] or ["No two models are rated."]
+        print_json([asdict(one) for one in pairs]) if as_json else print_lines(said)
         return
     if stop or looks or planned:
         _stopping(given(), gap or 30.0, planned, looks, power, as_json)

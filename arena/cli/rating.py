@@ -195,9 +195,7 @@ def concordance(
     database: MaybeDatabase = None,
     study: MaybeStudy = None,
     votes: MaybeVotes = None,
-    criterion: Annotated[
-        str | None, typer.Option(help="Only the votes of this criterion of a votes.csv.")
-    ] = None,
+    criterion: Annotated[str | None, typer.Option(help="Only the votes of this criterion.")] = None,
     by: Annotated[
         Literal["category", "steps"] | None, typer.Option(help="Show it by group as well.")
     ] = None,

@@ -282,6 +282,16 @@ def test_planning_before_and_during(arena: Terminal, file: Path) -> None:
     assert arena.json(*of_two, "--criterion", "quality") == during
 
 
+def test_a_study_of_two_questions_is_planned_by_one(arena: Terminal, file: Path) -> None:
+    head, *rows = file.read_text().splitlines()
+    both = [f"{row},{question}" for row in rows for question in ("quality", "alignment")]
+    two = file.with_name("two.csv")
+    two.write_text("\n".join([f"{head},criterion", *both]))
+    assert "with --criterion" in arena.fails("plan", "--stop", "--votes", two)
+    asked = ("plan", "--between", "a", "b", "--votes")
+    assert arena.json(*asked, two, "--criterion", "quality") == arena.json(*asked, file)
+
+
 def test_votes_leave_without_persons_and_a_person_without_votes(arena: Terminal, run: Run) -> None:
     arena("load", "--database", "a.sqlite", "--study", "s", "--run", run.path)
     with closing(Store.open("a.sqlite")) as store:

@@ -76,6 +76,22 @@ def test_scorers_are_compared_on_the_votes_that_both_can_judge():
     assert all(one.gap.value is None and "by both" in one.gap.status for one in others)
 
 
+def test_of_the_checks_repeats_tell_of_oneself_and_gold_of_nothing():
+    rng = np.random.default_rng(1)
+    votes, quality = study(rng)
+    votes = votes.assign(purpose=None, rater=votes["rater"].astype(str)).astype({"purpose": "str"})
+    again = votes.head(60).assign(purpose="repeat")
+    gold = votes.tail(60).assign(purpose="gold", winner="left")
+    values = scores(rng, quality)
+    plain = measure(votes, values)
+    found = measure(pd.concat([again, votes, gold], ignore_index=True), values)
+    assert found.people.oneself.votes > plain.people.oneself.votes
+    assert found.people.oneself.value > plain.people.oneself.value
+    assert found.votes == len(votes)
+    assert found.scorers == plain.scorers
+    assert (found.people.two, found.people.best) == (plain.people.two, plain.people.best)
+
+
 def test_a_good_score_beats_a_useless_one_after_holm():
     rng = np.random.default_rng(2)
     votes, quality = study(rng)
