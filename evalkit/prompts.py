@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from evalkit import questions
 from evalkit.errors import SuiteError, UnknownNameError
 from evalkit.geneval import CLASSES, COLORS, POSITIONS
 from evalkit.records import Clause, Prompt, Requirements, digest
@@ -26,7 +28,7 @@ class Suite:
     @property
     def digest(self) -> str:
         """Digest of the prompts' content, whatever file they came from."""
-        return digest([p.model_dump(mode="json", by_alias=True) for p in self.prompts])
+        return digest([_content(p) for p in self.prompts])
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -34,6 +36,12 @@ class Suite:
     def by_id(self) -> dict[str, Prompt]:
         """Map each prompt's id to the prompt."""
         return {p.id: p for p in self.prompts}
+
+
+def _content(prompt: Prompt) -> dict[str, Any]:
+    """Return all of a prompt; one without questions says nothing of them, as it always did."""
+    unasked = {"questions"} if prompt.questions is None else None
+    return prompt.model_dump(mode="json", by_alias=True, exclude=unasked)
 
 
 def folder() -> Path:
@@ -48,14 +56,15 @@ def names() -> list[str]:
 
 
 def load(suite: str | Path) -> Suite:
-    """Read and check a suite: one of the package's by name, or a .jsonl or .txt file of yours.
+    """Read and check a suite: one of the package's by name, or a .jsonl, .txt or .csv of yours.
 
-    A JSONL line is either our own prompt (``id``, ``text``, optional ``category`` and
-    ``requirements``) or a line of GenEval's ``evaluation_metadata.jsonl``; a .txt file has one
-    prompt a line. Ids default to the line's index in five digits, as in GenEval's folders.
+    A JSONL line is our own prompt (``id``, ``text``, optional ``category``, ``requirements`` and
+    ``questions``), or a line of GenEval's ``evaluation_metadata.jsonl`` or of GenEval 2's data; a
+    .txt file has one prompt a line, and a .csv file is DPG-Bench's. Ids default to the line's index
+    in five digits, as in GenEval's folders.
     """
     path = Path(suite)
-    if path.suffix not in (".jsonl", ".txt"):
+    if path.suffix not in (".jsonl", ".txt", ".csv"):
         path = folder() / f"{suite}.jsonl"
         if not path.is_file():
             raise UnknownNameError("suite", str(suite), names())
@@ -64,10 +73,13 @@ def load(suite: str | Path) -> Suite:
 
 def _read(path: Path) -> Iterator[tuple[int, Prompt]]:
     try:
+        if path.suffix == ".csv":
+            yield from questions.of_dpg(path)
+            return
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise SuiteError(f"There is no suite at {path}. Check the path.") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SuiteError(f"The suite {path} cannot be read: {error}. Save it as UTF-8.") from error
     index = 0
     for number, line in enumerate(lines, 1):
@@ -87,6 +99,8 @@ def _parse(path: Path, number: int, line: str, default_id: str) -> Prompt:
         if "include" in data:
             data = {"text": data.get("prompt"), "category": data.get("tag"), "requirements": data}
             data["requirements"] = Requirements.parse(data["requirements"])
+        if "vqa_list" in data:
+            data = _of_geneval2(where, data)
         return Prompt.model_validate({"id": default_id, **data, "suite": path.stem})
     except json.JSONDecodeError as error:
         raise SuiteError(f"{where}: not JSON ({error.msg}): {line[:80]!r}.") from error
@@ -96,6 +110,13 @@ def _parse(path: Path, number: int, line: str, default_id: str) -> Prompt:
         raise SuiteError(
             f"{where}: {field}: {first['msg']}, found {first['input']!r}. Mend the line."
         ) from error
+
+
+def _of_geneval2(where: str, line: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return questions.of_geneval2(line)
+    except SuiteError as error:
+        raise SuiteError(f"{where}: {error}") from None
 
 
 def _checked(path: Path, numbered: Sequence[tuple[int, Prompt]]) -> Iterator[Prompt]:

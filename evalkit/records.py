@@ -51,6 +51,18 @@ class Requirements(Record):
         return cls.model_validate({k: v for k, v in line.items() if k != "prompt"})
 
 
+class Question(Record):
+    """What a judge is asked about a picture of one prompt, and the right answer."""
+
+    id: str
+    text: str = Field(min_length=1)
+    answer: str = "Yes"
+    skill: str = ""
+    """What it asks for: object, count, entity - whole."""
+    parents: tuple[str, ...] = ()
+    """Questions without whose yes this one's means nothing."""
+
+
 class Prompt(Record):
     """One text to draw."""
 
@@ -59,6 +71,7 @@ class Prompt(Record):
     text: str
     category: str = ""
     requirements: Requirements | None = None
+    questions: tuple[Question, ...] | None = None
 
 
 class ModelSpec(Record):

@@ -24,11 +24,14 @@ SCORERS: Mapping[str, str] = {
     "clip-cosine": "evalkit.scorers.clip_conventions:ClipCosine",
     "clip-score": "evalkit.scorers.clip_score:ClipScore",
     "clip-score-hessel": "evalkit.scorers.clip_conventions:HesselClipScore",
+    "dpg": "evalkit.scorers.dpg:Dpg",
     "geneval": "evalkit.scorers.geneval:GenEval",
     "hps-v2": "evalkit.scorers.hps:HpsV2",
     "hps-v2.1": "evalkit.scorers.hps:HpsV21",
     "image-reward": "evalkit.scorers.image_reward:ImageReward",
     "pick-score": "evalkit.scorers.pick_score:PickScore",
+    "soft-tifa": "evalkit.scorers.soft_tifa:SoftTifa",
+    "soft-tifa-gm": "evalkit.scorers.soft_tifa:SoftTifaGm",
     "vqa-score": "evalkit.scorers.vqa_score:VqaScore",
 }
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from evalkit.engine import Engine
 
 SuiteName = Annotated[
-    str, typer.Option("--suite", help="A suite's name, or a .jsonl or .txt file.")
+    str, typer.Option("--suite", help="A suite's name, or a .jsonl, .txt or .csv file.")
 ]
 Catalogues = Annotated[
     list[Path] | None,

@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from evalkit.records import Prompt, ScorerCard, WeightsInfo
+from evalkit.records import Prompt, Question, ScorerCard, WeightsInfo
 from evalkit.scorers import Verdict
 from evalkit.scorers.batches import (
     judge_in_batches,
@@ -54,6 +54,15 @@ def judge_name(info: WeightsInfo) -> str:
     """Return a judge's name as part of a score's: numbers of two judges are not comparable."""
     name = re.sub(r"[^a-z0-9.]+", "-", info.id.rpartition("/")[2].lower()).strip("-.")
     return f"{name or 'judge'}-{(info.digest or '').removeprefix('sha256:')[:8]}"
+
+
+def questions_of(prompt: Prompt | str, need: str) -> Sequence[Question] | str:
+    """Return a prompt's questions, or say that it has none and what is needed."""
+    questions = None if isinstance(prompt, str) else prompt.questions
+    if questions:
+        return questions
+    name = prompt if isinstance(prompt, str) else prompt.id
+    return f"The prompt {name[:60]!r} has no questions. {need}"
 
 
 class ByQuestion:
