@@ -76,7 +76,7 @@ def _read(path: Path) -> Iterator[tuple[int, Prompt]]:
         if path.suffix == ".csv":
             yield from questions.of_dpg(path)
             return
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # a text may hold U+2028
     except FileNotFoundError:
         raise SuiteError(f"There is no suite at {path}. Check the path.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:

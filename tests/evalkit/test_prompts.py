@@ -9,6 +9,7 @@ import pytest
 
 from evalkit import geneval, prompts
 from evalkit.errors import SuiteError, UnknownNameError
+from evalkit.records import Prompt
 
 OFFICIAL = "5c48e0813e812e3c373fa5c8ed07a8f0a483be30272b4427b0559c8048e67c13"
 
@@ -146,3 +147,10 @@ def test_a_prompt_without_requirements_has_no_geneval_line(tmp_path):
     path.write_text("a cat")
     with pytest.raises(SuiteError, match="--format jsonl"):
         list(prompts.to_geneval(prompts.load(path)))
+
+
+def test_a_text_with_a_separator_of_lines_comes_back(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    suite = prompts.Suite("mine", (Prompt(id="0", suite="mine", text="a\u2028b\x85c"),))
+    path.write_text("\n".join(prompts.to_jsonl(suite)) + "\n", encoding="utf-8")
+    assert prompts.load(path) == suite
