@@ -105,13 +105,13 @@ class Guard:
         known = key_of(Headers(scope=scope).get("cookie"))
         headers = _ASIDE if self._beside(scope["path"]) else self._headers
 
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                said = MutableHeaders(scope=message)
+        async def guarded(part: Message) -> None:
+            if part["type"] == "http.response.start":
+                said = MutableHeaders(scope=part)
                 said.update(headers)
                 if scope["path"] == "/" and known is None and self._greet is None:
                     said.append("Set-Cookie", _new_key(scope))
-            await send(message)
+            await send(part)
 
         try:
             body = await _body(scope, receive)
@@ -180,11 +180,11 @@ async def _body(scope: Scope, receive: Receive) -> bytes | None:
         return None
     read, more = b"", True
     while more and len(read) <= BODY:
-        message = await receive()
-        if message["type"] == "http.disconnect":
+        part = await receive()
+        if part["type"] == "http.disconnect":
             raise ClientDisconnect  # a part of what was to be said, and nobody hears the answer
-        read += message.get("body", b"")
-        more = message.get("more_body", False)
+        read += part.get("body", b"")
+        more = part.get("more_body", False)
     return read if len(read) <= BODY else None
 
 

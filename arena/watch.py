@@ -91,11 +91,11 @@ class Watch:
                 return
             began, status = time.perf_counter(), 0
 
-            async def noted(message: Message) -> None:
+            async def noted(part: Message) -> None:
                 nonlocal status
-                if message["type"] == "http.response.start":
-                    status = message["status"]
-                await send(message)
+                if part["type"] == "http.response.start":
+                    status = part["status"]
+                await send(part)
 
             try:
                 await app(scope, receive, noted)

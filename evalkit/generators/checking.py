@@ -6,7 +6,6 @@ that the weights will take, and whether a file that replaces the denoiser is of 
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from evalkit.errors import WeightsError
 from evalkit.generators import adapters, checkpoint, loading
 from evalkit.generators.recipe import PRECISIONS, Adapter, Recipe
 from evalkit.records import ModelSpec
-from evalkit.weights import hub_room, to_fetch
+from evalkit.weights import hub_room, read_json, to_fetch
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 BLOCK = 32
@@ -69,17 +68,8 @@ def _check_disk(spec: ModelSpec, missing: int) -> str:
 def _models(folder: Path, recipe: Recipe) -> Iterator[tuple[str, Path]]:
     for path in sorted(p.parent for p in folder.glob("*/config.json")):
         if path.name not in recipe.drop:
-            _check_config(path / "config.json")
+            read_json(path / "config.json")
             yield path.name, path
-
-
-def _check_config(path: Path) -> None:
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            f"{path} cannot be read as JSON: {error}. It may be cut short: copy it again."
-        ) from error
 
 
 def _files(folder: Path, variant: str | None) -> list[Path]:

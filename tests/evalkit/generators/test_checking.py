@@ -143,11 +143,14 @@ def test_the_variants_files_are_counted_and_no_others(tmp_path):
     assert chosen[None] == chosen["int8"] == {names[0], names[2]}
 
 
-def test_a_component_whose_configuration_is_cut_short(model, checkpoints, tmp_path):
+@pytest.mark.parametrize(
+    ("text", "words"), [("{", "cannot be read as JSON"), ("[1]", "holds list, not a JSON object")]
+)
+def test_a_component_whose_configuration_is_damaged(model, checkpoints, tmp_path, text, words):
     shutil.copytree(checkpoints / "sd3", tmp_path / "sd3")
-    (tmp_path / "sd3" / "transformer" / "config.json").write_text("{")
+    (tmp_path / "sd3" / "transformer" / "config.json").write_text(text)
     spec = model("sd3").model_copy(update={"weights": str(tmp_path / "sd3")})
-    with pytest.raises(WeightsError, match=r"transformer/config\.json cannot be read as JSON"):
+    with pytest.raises(WeightsError, match=rf"transformer/config\.json {words}"):
         looked(spec)
 
 
