@@ -56,15 +56,6 @@ def judge_name(info: WeightsInfo) -> str:
     return f"{name or 'judge'}-{(info.digest or '').removeprefix('sha256:')[:8]}"
 
 
-def questions_of(prompt: Prompt | str, need: str) -> Sequence[Question] | str:
-    """Return a prompt's questions, or say that it has none and what is needed."""
-    questions = None if isinstance(prompt, str) else prompt.questions
-    if questions:
-        return questions
-    name = prompt if isinstance(prompt, str) else prompt.id
-    return f"The prompt {name[:60]!r} has no questions. {need}"
-
-
 class ByQuestion:
     """A scorer that asks a judge about each picture.
 
@@ -170,3 +161,43 @@ class ByQuestion:
             return verdict(wrong[0], detail)
         value, more = self._value(task.prompt, found)
         return verdict(value, {**detail, **more})
+
+
+class OfPrompts(ByQuestion):
+    """Asks the questions that prompts bring along (``evalkit.questions``)."""
+
+    suite: ClassVar[str]
+    """Whose file has such prompts, and its name."""
+
+    def _asks(self, prompt: Prompt | str) -> Sequence[Ask] | str:
+        questions = _questions(prompt)
+        if not questions:
+            name = prompt if isinstance(prompt, str) else prompt.id
+            return (
+                f"The prompt {name[:60]!r} has no questions. {self.title} needs {self.suite} as "
+                "the suite."
+            )
+        return self._fault(questions) or [self._ask(q) for q in questions]
+
+    def _value(
+        self, prompt: Prompt | str, found: Sequence[tuple[float, ...]]
+    ) -> tuple[float, Mapping[str, Any]]:
+        return self._value_of(_questions(prompt), found)
+
+    def _fault(self, questions: Sequence[Question]) -> str | None:
+        """Say why the questions cannot be asked, or None."""
+        raise NotImplementedError
+
+    def _ask(self, question: Question) -> Ask:
+        """Return what is asked, and the answers wanted."""
+        raise NotImplementedError
+
+    def _value_of(
+        self, questions: Sequence[Question], found: Sequence[tuple[float, ...]]
+    ) -> tuple[float, Mapping[str, Any]]:
+        """Make a value and its detail of each question's probabilities."""
+        raise NotImplementedError
+
+
+def _questions(prompt: Prompt | str) -> Sequence[Question]:
+    return () if isinstance(prompt, str) else prompt.questions or ()

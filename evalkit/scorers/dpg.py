@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalkit import questions as asking
-from evalkit.records import Prompt
-from evalkit.scorers.by_question import NO, YES, Ask, ByQuestion, questions_of
-
-_NO_QUESTIONS = "DPG needs DPG-Bench's dpg_bench.csv as the suite."
+from evalkit.records import Question
+from evalkit.scorers.by_question import NO, YES, Ask, OfPrompts
 
 
-class Dpg(ByQuestion):
+class Dpg(OfPrompts):
     """Score pictures with the share of questions answered yes, none below a no counting.
 
     Yes is an answer whose "yes" is likelier than its "no". The suite's prompts bring the questions
@@ -27,21 +25,20 @@ class Dpg(ByQuestion):
     unit = "share of questions answered yes"
     frame = "{} Please answer yes or no."
 
-    def _asks(self, prompt: Prompt | str) -> Sequence[Ask] | str:
-        found = questions_of(prompt, _NO_QUESTIONS)
-        if isinstance(found, str):
-            return found
-        if other := [q.id for q in found if q.answer.strip().lower() != "yes"]:
-            return f"Question {other[0]} of the prompt is no question of yes or no."
-        if reason := asking.fault(found):
-            return f"The prompt's questions are faulty. {reason}"
-        return [Ask(q.text, (YES, NO)) for q in found]
+    suite = "dpg_bench.csv"
 
-    def _value(
-        self, prompt: Prompt | str, found: Sequence[tuple[float, ...]]
+    def _fault(self, questions: Sequence[Question]) -> str | None:
+        if other := [q.id for q in questions if q.answer.strip().lower() != "yes"]:
+            return f"Question {other[0]} of the prompt is no question of yes or no."
+        reason = asking.fault(questions)
+        return f"The prompt's questions are faulty. {reason}" if reason else None
+
+    def _ask(self, question: Question) -> Ask:
+        return Ask(question.text, (YES, NO))
+
+    def _value_of(
+        self, questions: Sequence[Question], found: Sequence[tuple[float, ...]]
     ) -> tuple[float, Mapping[str, Any]]:
-        questions = questions_of(prompt, _NO_QUESTIONS)
-        assert not isinstance(questions, str)  # noqa: S101  it was asked
         yes = {q.id: p > n for q, (p, n) in zip(questions, found, strict=True)}
         counts = asking.counted(questions, yes)
         answers = [

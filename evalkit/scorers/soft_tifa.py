@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalkit.geneval import NUMBER_WORDS
-from evalkit.records import Prompt
-from evalkit.scorers.by_question import YES, Ask, ByQuestion, questions_of
-
-_NO_QUESTIONS = "Soft-TIFA needs GenEval 2's geneval2_data.jsonl as the suite."
+from evalkit.records import Question
+from evalkit.scorers.by_question import YES, Ask, OfPrompts
 
 
 def spellings(answer: str) -> tuple[str, ...]:
@@ -27,7 +25,7 @@ def spellings(answer: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(s + w for s in ("", " ") for w in words))
 
 
-class SoftTifa(ByQuestion):
+class SoftTifa(OfPrompts):
     """Score pictures with the mean probability of the right answers (GenEval 2's "AM").
 
     The suite's prompts bring the questions (``evalkit.questions``). ``detail`` has the geometric
@@ -39,19 +37,18 @@ class SoftTifa(ByQuestion):
     unit = "mean probability of the right answers"
     frame = "{} Answer in one word."
 
-    def _asks(self, prompt: Prompt | str) -> Sequence[Ask] | str:
-        found = questions_of(prompt, _NO_QUESTIONS)
-        if isinstance(found, str):
-            return found
-        if empty := [q.id for q in found if not q.answer.strip()]:
-            return f"Question {empty[0]} of the prompt has no answer."
-        return [Ask(q.text, (spellings(q.answer),)) for q in found]
+    suite = "GenEval 2's geneval2_data.jsonl"
 
-    def _value(
-        self, prompt: Prompt | str, found: Sequence[tuple[float, ...]]
+    def _fault(self, questions: Sequence[Question]) -> str | None:
+        empty = [q.id for q in questions if not q.answer.strip()]
+        return f"Question {empty[0]} of the prompt has no answer." if empty else None
+
+    def _ask(self, question: Question) -> Ask:
+        return Ask(question.text, (spellings(question.answer),))
+
+    def _value_of(
+        self, questions: Sequence[Question], found: Sequence[tuple[float, ...]]
     ) -> tuple[float, Mapping[str, Any]]:
-        questions = questions_of(prompt, _NO_QUESTIONS)
-        assert not isinstance(questions, str)  # noqa: S101  it was asked
         sure = [min(1.0, p) for (p,) in found]
         answers = [
             {"id": q.id, "skill": q.skill, "probability": p}

@@ -9,8 +9,6 @@ from evalkit.records import Prompt
 from evalkit.scorers import text_of
 from evalkit.scorers.by_question import Ask, ByQuestion
 
-YES = ("Yes",)
-
 
 class VqaScore(ByQuestion):
     """Score pictures with the probability that the judge's next token is "Yes" (section 3).
@@ -25,7 +23,7 @@ class VqaScore(ByQuestion):
     frame = 'Does this figure show "{}"? Please answer yes or no.'
 
     def _asks(self, prompt: Prompt | str) -> Sequence[Ask]:
-        return [Ask(text_of(prompt), (YES,))]
+        return [Ask(text_of(prompt), (("Yes",),))]
 
     def _value(
         self, prompt: Prompt | str, found: Sequence[tuple[float, ...]]
